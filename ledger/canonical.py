@@ -57,6 +57,16 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # the shape is the caller's to 
     return value
 
 
+def decode_sequence(data: bytes) -> list[tuple[Any, bytes]]:
+    """The values of a CBOR sequence (RFC 8742) with the bytes of each; raises NotCanonicalError."""
+    items, at = [], 0
+    while at < len(data):
+        value, end = _item(data, at, 0)
+        items.append((value, data[at:end]))
+        at = end
+    return items
+
+
 def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     """One item at offset `at`, and the offset behind it."""
     if depth > DEPTH_MAX:

@@ -17,7 +17,7 @@ from ledger.errors import (
     ProofError,
     RefutedError,
 )
-from ledger.frontier import Frontier
+from ledger.frontier import Frontier, TreeNode
 from ledger.hashing import leaf_hash
 from ledger.head import Head, HeadClaim, decode_head
 from ledger.merkle import check_hashes, dyadic_parts, verify_consistency, verify_inclusion
@@ -197,28 +197,30 @@ def check_follows(previous: BlockHeader | None, header: BlockHeader) -> None:
 
 def check_structure(
     header: BlockHeader, runs: Sequence[tuple[int, RunHead, RunBody]], frontier: Frontier
-) -> tuple[Frontier, list[tuple[int, int, bytes]]]:
-    """Frontier after the block, and its subtrees as (level, index, hash).
+) -> tuple[Frontier, list[TreeNode]]:
+    """Frontier after the block, and every tree node that it completes.
 
     Raises ConflictError where runs are not the header's, do not tile it, or do not fold to its root.
     None of it needs a key: any relay may find it.
     """
+    if frontier.size != header.start:
+        raise ConflictError(f"height {header.height} starts where no tree ends")
     if [(audience, head.digest) for audience, head, _ in runs] != list(header.runs):
         raise ConflictError(f"runs of height {header.height} are not those of its header")
-    at, subtrees = header.start, []
+    at, nodes = header.start, []
     for audience, head, body in runs:
         if head.first != at or head.body_digest != body.digest or head.slots[0] >> 16 != audience:
             raise ConflictError(f"run {audience} does not follow, or has another body or audience")
         parts = list(dyadic_parts(head.first, head.first + head.count))
         if len(parts) != len(body.subtrees):
             raise ConflictError(f"run {audience} has {len(body.subtrees)} subtrees")
-        subtrees += [(*part, root) for part, root in zip(parts, body.subtrees, strict=True)]
+        for (level, _), root in zip(parts, body.subtrees, strict=True):
+            frontier, complete = frontier.grow(level, root)
+            nodes += complete
         at += head.count
-    for level, _, root in subtrees:
-        frontier = frontier.append_subtree(level, root)
     if at != header.size or frontier.root() != header.root:
         raise ConflictError(f"runs of height {header.height} do not fold to its root")
-    return frontier, subtrees
+    return frontier, nodes
 
 
 def check_head_fits(head: Head, header: BlockHeader, header_frontier: Frontier) -> None:

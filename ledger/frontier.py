@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ledger.hashing import node_hash
 from ledger.merkle import EMPTY_ROOT
 
+TreeNode = tuple[int, int, bytes]  # level, index, hash
+
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
@@ -16,17 +18,23 @@ class Frontier:
 
     def append(self, leaf_hash: bytes) -> "Frontier":
         """The frontier with one leaf more."""
-        return self.append_subtree(0, leaf_hash)
+        return self.grow(0, leaf_hash)[0]
 
-    def append_subtree(self, level: int, root: bytes) -> "Frontier":
-        """The frontier with 1 << level leaves more; raises ValueError if that is not aligned."""
+    def grow(self, level: int, root: bytes) -> tuple["Frontier", list[TreeNode]]:
+        """The frontier with 1 << level leaves more, and every node that became complete.
+
+        Raises ValueError if the subtree is not aligned with the size.
+        """
         if self.size & ((1 << level) - 1):
             raise ValueError(f"subtree of level {level} is not aligned at {self.size}")
-        nodes, size = list(self.nodes), self.size >> level
-        while size & 1:
+        nodes, index = list(self.nodes), self.size >> level
+        size_after = self.size + (1 << level)
+        complete = [(level, index, root)]
+        while index & 1:
             root = node_hash(nodes.pop(), root)
-            size >>= 1
-        return Frontier(self.size + (1 << level), (*nodes, root))
+            index, level = index >> 1, level + 1
+            complete.append((level, index, root))
+        return Frontier(size_after, (*nodes, root)), complete
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> "Frontier":
         """The frontier with all these leaves more."""
