@@ -1,0 +1,1 @@
+"""From device bytes to readings; from key holders to signatures."""
