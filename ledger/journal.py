@@ -1,0 +1,305 @@
+"""The journal: entries made durable and not yet sealed. Append-only segment files, one sync a group.
+
+    segment = "WHARFJ01" | segment id u32 | 20 zero bytes | frames | zeros
+    frame   = length u32 | jseq u64 | crc32c u32 | entry        (big-endian; the checksum is seeded with the
+              segment's id and covers length, jseq and entry)
+
+A segment is filled with zeros and synced before use, so that appending writes data only. A bad frame behind
+which nothing valid follows in the last segment is a torn tail: it was never acknowledged. Any other bad frame
+is corruption: skipped, counted, reported, and nothing behind it is dropped.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from google_crc32c import extend
+
+from ledger.entry import ENTRY_BYTES_MAX
+from ledger.errors import JournalError
+
+MAGIC: Final = b"WHARFJ01"
+SEGMENT_HEADER_BYTES: Final = 32
+FRAME_HEADER_BYTES: Final = 16
+SEGMENT_BYTES: Final = 8 << 20
+_NONZERO: Final = re.compile(rb"[^\x00]")
+_NAME: Final = re.compile(r"journal-(\d{10})\.seg")
+
+
+class JournalFullError(JournalError):
+    """No room for the next segment. Nothing was written; asking again later is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """A place where acknowledged entries may be lost: segment id, byte range, and the jseqs around it."""
+
+    segment_id: int
+    offset: int
+    size_bytes: int
+    after_jseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a journal held when it was opened: entries in order, and what could not be read."""
+
+    entries: tuple[tuple[int, bytes], ...]
+    corruptions: tuple[Corruption, ...]
+    torn_bytes: int
+
+
+@dataclass(slots=True)
+class _Segment:
+    id: int
+    path: Path
+    last_jseq: int
+
+
+class Journal:
+    """The open journal of one gateway. Not for use from two threads at once."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder, self._segment_bytes = folder, segment_bytes
+        self._segments: list[_Segment] = []
+        self._fd = -1
+        self._offset = 0
+        self._failed: str | None = None
+        self._next_jseq = 1
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, next_jseq: int = 1, segment_bytes: int = SEGMENT_BYTES
+    ) -> tuple["Journal", Recovered]:
+        """The journal in a folder (made if missing) and what it holds.
+
+        next_jseq: at least this number comes next, even where the journal is empty.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        journal = cls(folder, segment_bytes=segment_bytes)
+        recovered = journal._recover()
+        journal._next_jseq = max(journal._next_jseq, next_jseq)
+        return journal, recovered
+
+    @property
+    def next_jseq(self) -> int:
+        """The number that the next entry gets."""
+        return self._next_jseq
+
+    @property
+    def size_bytes(self) -> int:
+        """Disk space that the segments take."""
+        return len(self._segments) * self._segment_bytes
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Writes a group and syncs it; returns the first entry's jseq. All durable, or an error.
+
+        Raises JournalFullError (nothing written, try later) or JournalError (final: a failed write or sync
+        leaves the file's state unknown, and asking again could report success for data that is gone).
+        """
+        if self._failed:
+            raise JournalError(f"journal stopped: {self._failed}")
+        first = self._next_jseq
+        for chunk in self._chunks(entries):
+            self._write_chunk(chunk)
+        return first
+
+    def _chunks(self, entries: Sequence[bytes]) -> Iterator[list[bytes]]:
+        """Parts of a group that fit into one segment each; the segment is made ready before each."""
+        chunk: list[bytes] = []
+        room = self._room()
+        for data in entries:
+            if not 0 < len(data) <= ENTRY_BYTES_MAX:
+                raise JournalError(f"an entry of {len(data)} bytes")
+            if len(data) + FRAME_HEADER_BYTES > room:
+                if chunk:
+                    yield chunk
+                self._new_segment()
+                chunk, room = [], self._room()
+            chunk.append(data)
+            room -= len(data) + FRAME_HEADER_BYTES
+        if chunk:
+            yield chunk
+
+    def _room(self) -> int:
+        return self._segment_bytes - self._offset if self._fd >= 0 else 0
+
+    def _write_chunk(self, chunk: Sequence[bytes]) -> None:
+        segment = self._segments[-1]
+        frames, jseq = [], self._next_jseq
+        for data in chunk:
+            frames.append(frame(segment.id, jseq, data))
+            jseq += 1
+        block = b"".join(frames)
+        try:
+            written = os.pwrite(self._fd, block, self._offset)
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self._failed = str(error)
+            raise JournalError(f"{segment.path}: {error}") from error
+        if written != len(block):
+            self._failed = "short write"
+            raise JournalError(f"{segment.path}: {written} of {len(block)} bytes written")
+        self._offset += len(block)
+        self._next_jseq = jseq
+        segment.last_jseq = jseq - 1
+
+    def _new_segment(self) -> None:
+        segment_id = self._segments[-1].id + 1 if self._segments else 1
+        path = self._folder / f"journal-{segment_id:010d}.seg"
+        try:
+            fd = _prepare(path, segment_id, self._segment_bytes)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise JournalFullError(f"{path}: no room for {self._segment_bytes} bytes") from error
+            raise JournalError(f"{path}: {error}") from error
+        self._close_fd()
+        self._fd, self._offset = fd, SEGMENT_HEADER_BYTES
+        self._segments.append(_Segment(segment_id, path, self._next_jseq - 1))
+
+    def forget(self, jseq_end: int) -> None:
+        """Deletes segments that hold nothing above this jseq; never the one being written."""
+        while len(self._segments) > 1 and self._segments[0].last_jseq <= jseq_end:
+            self._segments.pop(0).path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Closes the file; everything appended is durable already."""
+        self._close_fd()
+
+    def _close_fd(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _recover(self) -> Recovered:
+        names = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
+        entries: list[tuple[int, bytes]] = []
+        corruptions: list[Corruption] = []
+        last, torn_bytes, offset = 0, 0, SEGMENT_HEADER_BYTES
+        for path in names:
+            segment_id = int(path.name[8:18])
+            scan = _Scan(path.read_bytes(), segment_id, last)
+            entries += scan.entries
+            last = scan.last_jseq
+            is_last = path == names[-1]
+            corruptions += scan.corruptions if is_last else scan.all_bad()
+            torn_bytes = scan.torn_bytes if is_last else 0
+            offset = scan.end
+            self._segments.append(_Segment(segment_id, path, last))
+        self._next_jseq = last + 1
+        if self._segments:
+            self._reopen_last(offset, torn_bytes)
+        return Recovered(tuple(entries), tuple(corruptions), torn_bytes)
+
+    def _reopen_last(self, offset: int, torn_bytes: int) -> None:
+        path = self._segments[-1].path
+        size_bytes = path.stat().st_size
+        self._fd, self._offset = os.open(path, os.O_WRONLY), offset
+        if size_bytes != self._segment_bytes:
+            # A segment that a crash left half made, or of another size: full, so the next one is begun.
+            self._offset = self._segment_bytes
+        elif torn_bytes:
+            os.pwrite(self._fd, bytes(torn_bytes), offset)
+            os.fdatasync(self._fd)
+
+
+def frame(segment_id: int, jseq: int, data: bytes) -> bytes:
+    """One entry as it stands in a segment."""
+    start = len(data).to_bytes(4, "big") + jseq.to_bytes(8, "big")
+    crc = extend(extend(segment_id, start), data)
+    return start + crc.to_bytes(4, "big") + data
+
+
+def _prepare(path: Path, segment_id: int, size_bytes: int) -> int:
+    """A new segment, zero-filled, synced with its folder; returns its descriptor."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        header = (MAGIC + segment_id.to_bytes(4, "big")).ljust(SEGMENT_HEADER_BYTES, b"\x00")
+        zeros = bytes(1 << 20)
+        for at in range(0, size_bytes, len(zeros)):
+            os.pwrite(fd, zeros[: size_bytes - at], at)
+        os.pwrite(fd, header, 0)
+        os.fsync(fd)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+class _Scan:
+    """Reads one segment's frames, going on behind bad ones."""
+
+    def __init__(self, data: bytes, segment_id: int, last_jseq: int) -> None:
+        self._data, self._id = data, segment_id
+        self.entries: list[tuple[int, bytes]] = []
+        self.corruptions: list[Corruption] = []
+        self.last_jseq = last_jseq
+        self.end = SEGMENT_HEADER_BYTES
+        self.torn_bytes = 0
+        self._tail_bad = 0
+        self._read()
+
+    def all_bad(self) -> list[Corruption]:
+        """Corruptions where even a bad tail is one, because a later segment exists."""
+        if not self.torn_bytes:
+            return self.corruptions
+        tail = Corruption(self._id, self.end, self.torn_bytes, self.last_jseq)
+        return [*self.corruptions, tail]
+
+    def _read(self) -> None:
+        data, at = self._data, SEGMENT_HEADER_BYTES
+        header = MAGIC + self._id.to_bytes(4, "big")
+        if data[: len(header)] != header and _NONZERO.search(data):
+            self.corruptions.append(Corruption(self._id, 0, SEGMENT_HEADER_BYTES, self.last_jseq))
+        while True:
+            size = self._valid(at)
+            if size:
+                self._take(at, size)
+                at += size
+                continue
+            found = _NONZERO.search(data, at)
+            if not found:
+                return
+            resumed = self._next_valid(found.start())
+            if resumed is None:
+                self.torn_bytes = len(data.rstrip(b"\x00")) - at
+                return
+            lost = Corruption(self._id, at, resumed - at, self.last_jseq)
+            self.corruptions.append(lost)
+            at = resumed
+
+    def _take(self, at: int, size: int) -> None:
+        jseq = int.from_bytes(self._data[at + 4 : at + 12], "big")
+        self.entries.append((jseq, self._data[at + FRAME_HEADER_BYTES : at + size]))
+        self.last_jseq, self.end = jseq, at + size
+
+    def _valid(self, at: int) -> int:
+        """Size of the valid frame at an offset, 0 if there is none."""
+        data = self._data
+        length = int.from_bytes(data[at : at + 4], "big")
+        end = at + FRAME_HEADER_BYTES + length
+        if not 0 < length <= ENTRY_BYTES_MAX or end > len(data):
+            return 0
+        if int.from_bytes(data[at + 4 : at + 12], "big") <= self.last_jseq:
+            return 0
+        crc = extend(extend(self._id, data[at : at + 12]), data[at + FRAME_HEADER_BYTES : end])
+        return end - at if crc == int.from_bytes(data[at + 12 : at + 16], "big") else 0
+
+    def _next_valid(self, start: int) -> int | None:
+        """Offset of the first valid frame at or behind `start`."""
+        last = len(self._data.rstrip(b"\x00"))
+        # A frame begins with the zero bytes of its length, so the search steps back three.
+        for at in range(max(SEGMENT_HEADER_BYTES, start - 3), last):
+            if self._valid(at):
+                return at
+        return None

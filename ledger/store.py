@@ -1,0 +1,151 @@
+"""Blocks, heads, trees and what others sent, in LMDB. The only module of the ledger that opens it.
+
+Layout and limits: docs/formats/store.md. One process, one environment, one writing thread; keys are
+big-endian, so a range of heights is a range of keys.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import lmdb
+
+from ledger.errors import StoreError
+
+MAP_BYTES: Final = 8 << 30
+FULL_SHARE_ALARM: Final = 0.7
+SCHEMA: Final = b"1"
+TREE_LEAVES: Final = 0
+TREE_HEADERS: Final = 1
+TABLES: Final = (
+    "headers",
+    "run_heads",
+    "run_bodies",
+    "ciphertexts",
+    "heads",
+    "nodes",
+    "feeds",
+    "slots",
+    "audience_keys",
+    "grants",
+    "anchors",
+    "statements",
+    "conflicts",
+    "meta",
+)
+Result = TypeVar("Result")
+
+
+class Transaction:
+    """One LMDB transaction, by table name. Reads see one moment; writes are all or nothing."""
+
+    def __init__(self, txn: lmdb.Transaction, tables: dict[str, "lmdb._Database"]) -> None:
+        self._txn, self._tables = txn, tables
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value, or None."""
+        value = self._txn.get(key, db=self._tables[table])
+        return None if value is None else bytes(value)
+
+    def put(self, table: str, key: bytes, value: bytes) -> None:
+        """Writes a value."""
+        self._txn.put(key, value, db=self._tables[table])
+
+    def delete(self, table: str, key: bytes) -> None:
+        """Removes a value; nothing happens if there is none."""
+        self._txn.delete(key, db=self._tables[table])
+
+    def scan(
+        self, table: str, prefix: bytes, start: bytes = b"", limit: int = 1 << 62
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys with a prefix in order, from `prefix + start` on, at most `limit`."""
+        with self._txn.cursor(db=self._tables[table]) as cursor:
+            found = cursor.set_range(prefix + start)
+            while found and limit > 0 and bytes(cursor.key()).startswith(prefix):
+                yield bytes(cursor.key()), bytes(cursor.value())
+                limit -= 1
+                found = cursor.next()
+
+    def last(self, table: str, prefix: bytes) -> tuple[bytes, bytes] | None:
+        """The last key with a prefix, or None."""
+        with self._txn.cursor(db=self._tables[table]) as cursor:
+            behind = prefix + b"\xff" * 32
+            found = cursor.prev() if cursor.set_range(behind) else cursor.last()
+            if found and bytes(cursor.key()).startswith(prefix):
+                return bytes(cursor.key()), bytes(cursor.value())
+        return None
+
+    def count(self, table: str) -> int:
+        """Number of values in a table."""
+        return int(self._txn.stat(self._tables[table])["entries"])
+
+
+class Store:
+    """The open store. Writes run on one thread of its own; reads may run on any."""
+
+    def __init__(self, folder: Path, *, map_bytes: int = MAP_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder / "one-process")
+        try:
+            self._env = lmdb.open(
+                str(folder), map_size=map_bytes, max_dbs=len(TABLES), metasync=True, sync=True
+            )
+        except lmdb.Error as error:
+            raise StoreError(f"{folder}: {error}") from error
+        self._env.reader_check()
+        self._tables = {name: self._env.open_db(name.encode()) for name in TABLES}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self.write(_check_schema)
+
+    def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """What `work` returns over one moment of the store. Keep it under a second."""
+        with self._env.begin(buffers=False) as txn:
+            return work(Transaction(txn, self._tables))
+
+    def write(self, work: Callable[[Transaction], Result]) -> Result:
+        """Runs `work` on the writing thread in one synced transaction and waits for it."""
+        return self.write_later(work).result()
+
+    def write_later(self, work: Callable[[Transaction], Result]) -> "Future[Result]":
+        """Like `write`, without waiting."""
+        return self._thread.submit(self._write, work)
+
+    def _write(self, work: Callable[[Transaction], Result]) -> Result:
+        try:
+            with self._env.begin(write=True) as txn:
+                return work(Transaction(txn, self._tables))
+        except lmdb.Error as error:
+            raise StoreError(f"store write failed: {error}") from error
+
+    @property
+    def full_share(self) -> float:
+        """Share of the map that is in use, 0 to 1; an alarm is due above FULL_SHARE_ALARM."""
+        info, stat = self._env.info(), self._env.stat()
+        return float((info["last_pgno"] + 1) * stat["psize"] / info["map_size"])
+
+    def close(self) -> None:
+        """Waits for the writer and closes."""
+        self._thread.shutdown(wait=True)
+        self._env.close()
+        os.close(self._lock)
+
+
+def _lock(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise StoreError(f"{path.parent} is in use by another program; stop it first") from error
+    return fd
+
+
+def _check_schema(txn: Transaction) -> None:
+    held = txn.get("meta", b"schema")
+    if held is None:
+        txn.put("meta", b"schema", SCHEMA)
+    elif held != SCHEMA:
+        raise StoreError(f"store has schema {held!r}, this program knows {SCHEMA!r}")
