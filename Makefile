@@ -1,0 +1,44 @@
+# Each word brings what it needs: a fresh clone and python3 are enough.
+PYTHON ?= python3
+RUN = .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help dev check test nightly demo bench sim lock format
+
+help: ## show these words
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+dev: ## make .venv and name what a developer may want to install
+	@$(PYTHON) tools/bootstrap.py --goal test
+
+check: ## format, lint, types, imports, unit tests (about a minute)
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/run_tests.py check
+
+test: ## check, then brokers, tokens, browsers, whole programs
+	@$(PYTHON) tools/bootstrap.py --goal test
+	@$(RUN) tools/run_tests.py test
+
+nightly: ## test, with the long volumes
+	@$(PYTHON) tools/bootstrap.py --goal test
+	@WHARF_VOLUME=nightly $(RUN) tools/run_tests.py test
+
+demo: ## two gateways, a node, a trip of some hours in two minutes, and a proof
+	@$(PYTHON) tools/bootstrap.py --goal demo
+	@.venv/bin/wharf demo $(ARGS)
+
+bench: ## time the paths that docs/performance.md speaks of
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/bench.py $(ARGS)
+
+sim: ## seeded simulation of many gateways (SEED=n)
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/sim.py $(if $(SEED),--seed $(SEED),)
+
+format: ## let ruff write the format
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lock: ## pin what pyproject.toml asks for
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/lock.py $(ARGS)
