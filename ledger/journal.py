@@ -211,7 +211,7 @@ class Journal:
 def frame(segment_id: int, jseq: int, data: bytes) -> bytes:
     """One entry as it stands in a segment."""
     start = len(data).to_bytes(4, "big") + jseq.to_bytes(8, "big")
-    crc = extend(extend(segment_id, start), data)
+    crc: int = extend(extend(segment_id, start), data)
     return start + crc.to_bytes(4, "big") + data
 
 

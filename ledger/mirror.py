@@ -1,0 +1,240 @@
+"""Holding another's feed: what arrives is checked without any key, then stored whole.
+
+A mirror never needs to read: it checks that headers link, that runs tile and fold to the root, that the
+ciphertexts are the bound ones and that heads sign exactly that. What excludes itself is kept as a conflict.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ledger.block import (
+    Block,
+    BlockHeader,
+    Run,
+    decode_header,
+    decode_run_body,
+    decode_run_head,
+)
+from ledger.canonical import encode
+from ledger.entry import PUBLIC_AUDIENCE
+from ledger.errors import ConflictError, FormatError, LimitError, UncheckableError
+from ledger.feed import (
+    AnchorItem,
+    AnchorState,
+    check_follows,
+    check_structure,
+)
+from ledger.feed_store import (
+    FeedName,
+    feed_prefix,
+    get_header,
+    get_run,
+    get_state,
+    newest_head,
+    node_reader,
+    put_block,
+    put_head,
+    put_nodes,
+    put_state,
+)
+from ledger.frontier import Frontier
+from ledger.hashing import sha256
+from ledger.head import Head, decode_head
+from ledger.merkle import EMPTY_ROOT, consistency_path, inclusion_path, span_root
+from ledger.opening import OpenedRun, open_run
+from ledger.sealed import PUBLIC_KEY, place_of, run_key
+from ledger.sealer import FeedState
+from ledger.signing import PublicKey
+from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
+
+GRANTS_MAX: Final = 32
+
+KeyOf = Callable[[bytes], PublicKey | None]  # feed id -> the enrolled key, None if not enrolled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockParts:
+    """A block as it travels: encoded header, and per run audience, head, body and ciphertext."""
+
+    header: bytes
+    runs: tuple[tuple[int, bytes, bytes, bytes], ...]
+
+
+def blocks_held(txn: Transaction, feed: FeedName) -> int:
+    """Number of blocks held of a feed: the next height that is wanted."""
+    state = get_state(txn, feed)
+    return state.height if state else 0
+
+
+def accept_block(txn: Transaction, parts: BlockParts) -> BlockHeader:
+    """Checks and stores the next block of a feed; one already held is accepted again silently.
+
+    Raises InputError for malformed bytes, UncheckableError for a block out of turn, and ConflictError, with
+    both sides kept, where it excludes what is held. Enrolment is the caller's to check before.
+    """
+    header = decode_header(parts.header)
+    feed = (header.feed_id, header.epoch)
+    state = get_state(txn, feed) or FeedState(feed_id=header.feed_id, epoch=header.epoch, slots={})
+    held = get_header(txn, feed, header.height)
+    if held is not None:
+        if held.digest != header.digest:
+            keep_conflict(txn, feed, [held.encode(), parts.header])
+            raise ConflictError(f"two blocks at height {header.height}")
+        return header
+    if header.height != state.height:
+        raise UncheckableError(f"height {header.height} before height {state.height}")
+    previous = get_header(txn, feed, header.height - 1) if header.height else None
+    block = _checked_runs(header, parts)
+    check_follows(previous, header)
+    triples = [(run.audience, run.head, run.body) for run in block.runs]
+    leaves, nodes = check_structure(header, triples, state.leaves)
+    headers, header_nodes = state.headers.grow(0, header.digest)
+    put_block(txn, feed, block)
+    put_nodes(txn, feed, TREE_LEAVES, nodes)
+    put_nodes(txn, feed, TREE_HEADERS, header_nodes)
+    grown = replace(
+        state,
+        height=header.height + 1,
+        jseq_end=header.jseq_end,
+        prev_digest=header.digest,
+        leaves=leaves,
+        headers=headers,
+    )
+    put_state(txn, grown)
+    return header
+
+
+def _checked_runs(header: BlockHeader, parts: BlockParts) -> Block:
+    runs = []
+    for audience, head_bytes, body_bytes, ciphertext in parts.runs:
+        head, body = decode_run_head(head_bytes), decode_run_body(body_bytes)
+        if len(ciphertext) != body.ct_bytes or sha256(ciphertext) != body.ct_digest:
+            raise FormatError("run", f"ciphertext of run {audience} is not the bound one")
+        runs.append(Run(audience=audience, head=head, body=body, ciphertext=ciphertext))
+    return Block(header=header, runs=tuple(runs))
+
+
+def keep_conflict(txn: Transaction, feed: FeedName, sides: Sequence[bytes]) -> None:
+    """Keeps two statements that exclude each other, for ever; the same pair is kept once."""
+    evidence = encode([1, sorted(sides)])
+    txn.put("conflicts", feed_prefix(feed) + sha256(evidence), evidence)
+
+
+def in_conflict(txn: Transaction, feed: FeedName) -> bool:
+    """True once a conflict of this feed is known."""
+    return any(True for _ in txn.scan("conflicts", feed_prefix(feed), limit=1))
+
+
+def accept_head(txn: Transaction, data: bytes, key_of: KeyOf) -> Head:
+    """Checks and stores a head whose block is held.
+
+    Raises InputError, SignatureError, UncheckableError (block not held yet, feed not enrolled) or
+    ConflictError, with head and header kept: the signer signed another history than the one held.
+    """
+    head = decode_head(data)
+    claim = head.claim
+    key = key_of(claim.feed_id)
+    if key is None:
+        raise UncheckableError(f"feed {claim.feed_id.hex()[:8]} is not enrolled")
+    head.verify(key)
+    feed = (claim.feed_id, claim.epoch)
+    header = get_header(txn, feed, claim.height)
+    if header is None:
+        raise UncheckableError(f"head for height {claim.height} before its block")
+    same_tree = (claim.size, claim.root) == (header.size, header.root)
+    if not same_tree or claim.block_root != header_root(txn, feed, claim.height + 1):
+        keep_conflict(txn, feed, [data, header.encode()])
+        raise ConflictError(f"head and blocks differ at height {claim.height}")
+    put_head(txn, head)
+    return head
+
+
+def header_root(txn: Transaction, feed: FeedName, count: int) -> bytes:
+    """Root of the header tree over the first `count` headers."""
+    if not count:
+        return EMPTY_ROOT
+    return span_root(node_reader(txn, feed, TREE_HEADERS), 0, count)
+
+
+def header_frontier(txn: Transaction, feed: FeedName, count: int) -> Frontier:
+    """Frontier of the header tree over the first `count` headers."""
+    read = node_reader(txn, feed, TREE_HEADERS)
+    nodes, at = [], 0
+    for level in range(count.bit_length() - 1, -1, -1):
+        if count >> level & 1:
+            nodes.append(read(level, at >> level))
+            at += 1 << level
+    return Frontier(count, tuple(nodes))
+
+
+def accept_grant(txn: Transaction, feed: FeedName, audience: int, key_epoch: int, sealed: bytes) -> None:
+    """Keeps a sealed key, at most GRANTS_MAX for one feed, audience and key epoch."""
+    prefix = feed_prefix(feed) + audience.to_bytes(2, "big") + key_epoch.to_bytes(4, "big")
+    held = {value for _, value in txn.scan("grants", prefix)}
+    if sealed in held:
+        return
+    if len(held) >= GRANTS_MAX:
+        raise LimitError("grants of one key", len(held) + 1, GRANTS_MAX)
+    txn.put("grants", prefix + sha256(sealed)[:16], sealed)
+
+
+def grants_of(txn: Transaction, feed: FeedName) -> list[bytes]:
+    """All sealed keys held of a feed."""
+    return [value for _, value in txn.scan("grants", feed_prefix(feed))]
+
+
+def anchor_item(
+    txn: Transaction, feed: FeedName, previous: AnchorState | None
+) -> AnchorItem | None:
+    """The newest head with what proves growth since `previous`; None where there is nothing new."""
+    head = newest_head(txn, feed)
+    if head is None or (previous and head.claim.height <= previous.height):
+        return None
+    claim = head.claim
+    read = node_reader(txn, feed, TREE_LEAVES)
+    if previous is None:
+        opened = open_public_run(txn, feed, 0)
+        path = inclusion_path(opened.reader(read), 0, claim.size)
+        return AnchorItem(
+            head=head.encode(),
+            previous_size=0,
+            leaf_path=tuple(path),
+            header_path=(),
+            genesis_leaf=opened.leaves[0],
+        )
+    headers = node_reader(txn, feed, TREE_HEADERS)
+    header_path = consistency_path(headers, previous.height + 1, claim.height + 1)
+    return AnchorItem(
+        head=head.encode(),
+        previous_size=previous.size,
+        leaf_path=tuple(consistency_path(read, previous.size, claim.size)),
+        header_path=tuple(header_path),
+        genesis_leaf=None,
+    )
+
+
+def open_public_run(txn: Transaction, feed: FeedName, height: int) -> OpenedRun:
+    """Audience 0 of a block in clear; everyone may read it."""
+    return open_held_run(txn, feed, height=height, audience=PUBLIC_AUDIENCE, key=PUBLIC_KEY)
+
+
+def open_held_run(
+    txn: Transaction, feed: FeedName, *, height: int, audience: int, key: bytes
+) -> OpenedRun:
+    """An audience's run of a held block in clear, with that audience's key.
+
+    Raises UncheckableError where it is not held (or pruned), OpeningError where it does not open.
+    """
+    header, run = get_header(txn, feed, height), get_run(txn, feed, height, audience)
+    if header is None or run is None:
+        raise UncheckableError(f"run {audience} of block {height} is not held here")
+    place = place_of(header, audience=audience, key_epoch=run.head.key_epoch)
+    return open_run(
+        header=header,
+        audience=audience,
+        head=run.head,
+        body=run.body,
+        ciphertext=run.ciphertext,
+        key=run_key(key, run.body.run_salt, place),
+    )
