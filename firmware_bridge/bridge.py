@@ -24,8 +24,9 @@ async def run_device(
 ) -> None:
     """Reads one device (serial:, replay: or w1:) until cancelled.
 
-    mono_us: the clock of `received_mono_us`. wall_ms: UTC since 1970 if known, to mark device times that lie
-    in the future. Returns at the end of a replay that does not loop. Raises TransportError when the port is
-    lost (supervise and call again) and SpecError when the description is wrong (a human has to mend it).
+    mono_us: the clock of `received_mono_us`. wall_ms: UTC since 1970 if known, to mark device times
+    that lie in the future. Returns at the end of a replay that does not loop. Raises TransportError
+    when the port is lost (supervise and call again) and SpecError when the description is wrong (a
+    human has to mend it).
     """
     raise NotImplementedError

@@ -36,8 +36,9 @@ class Reason(StrEnum):
 class DeviceSpec:
     """One configured device.
 
-    source is a URI: `serial:/dev/serial/by-id/...?baud=9600`, `replay:/path/file.log?rate=10&loop=0`,
-    `w1:/sys/bus/w1/devices/28-xxx/w1_slave`, `mqtt:zigbee2mqtt/fridge-1`.
+    source is a URI: `serial:/dev/serial/by-id/...?baud=9600`,
+    `replay:/path/file.log?rate=10&loop=0`, `w1:/sys/bus/w1/devices/28-xxx/w1_slave`,
+    `mqtt:zigbee2mqtt/fridge-1`.
     """
 
     id: str
@@ -75,8 +76,9 @@ def rejected(raw: bytes, reason: Reason) -> Rejected:
 class Arrival:
     """What one frame, payload or read gave.
 
-    acknowledge: call it once everything in here is durable; None where nobody waits for it, and always
-    None when there are no observations (the bridge then acknowledges by itself after the sink returns).
+    acknowledge: call it once everything in here is durable; None where nobody waits for it, and
+    always None when there are no observations (the bridge then acknowledges by itself after the
+    sink returns).
     """
 
     device_id: str

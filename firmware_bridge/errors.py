@@ -1,4 +1,6 @@
-"""What `firmware_bridge` raises, split by whose fault it is. Noise on a wire is a value, not an error."""
+"""What `firmware_bridge` raises, split by whose fault it is. Noise on a wire is a value, not an
+error.
+"""
 
 
 class FirmwareBridgeError(Exception):

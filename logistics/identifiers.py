@@ -1,7 +1,8 @@
 """GS1 identifiers and what the EPC of an RFID tag says (EPC Tag Data Standard 1.x, 96 bits).
 
-An EPC that is not SGTIN-96 or SSCC-96, or that a check finds wrong, stays raw hexadecimal: it is still a
-sighting, and a reader in a dock door sees many that are not goods. Nothing here raises on tag content.
+An EPC that is not SGTIN-96 or SSCC-96, or that a check finds wrong, stays raw hexadecimal: it is
+still a sighting, and a reader in a dock door sees many that are not goods. Nothing here raises on
+tag content.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Final
 
 from logistics.errors import IdentifierError
 
-# Partition value -> (bits, digits) of the company prefix and of what follows it. TDS 1.13, tables 14-2, 14-5.
+# Partition value -> (bits, digits) of the company prefix and of what follows it. TDS 1.13, tables
+# 14-2, 14-5.
 _SGTIN_PARTITIONS: Final = (
     (40, 12, 4, 1),
     (37, 11, 7, 2),
@@ -125,7 +127,9 @@ def _sscc_96(bits: int) -> Epc | None:
 
 
 def encode_sgtin_96(*, company: str, item: str, serial: int, filter_value: int = 1) -> bytes:
-    """The 12 bytes of an SGTIN-96; `item` starts with the indicator digit. Raises IdentifierError."""
+    """The 12 bytes of an SGTIN-96; `item` starts with the indicator digit. Raises
+    IdentifierError.
+    """
     partition = 12 - len(company)
     if not 0 <= partition <= 6 or len(company) + len(item) != 13 or not (company + item).isdigit():
         raise IdentifierError("company prefix and item reference must have 13 digits together")

@@ -1,7 +1,9 @@
-"""Readings, descriptors and gaps as frozen records; each has one canonical body (docs/formats/reading.md).
+"""Readings, descriptors and gaps as frozen records; each has one canonical body
+(docs/formats/reading.md).
 
 A body is an array of integers, texts, bytes and null whose first item is the version of its layout.
-The kind of the ledger entry says which record a body is. Integers only: all machines hash the same bytes.
+The kind of the ledger entry says which record a body is. Integers only: all machines hash the same
+bytes.
 """
 
 import re
@@ -234,7 +236,9 @@ class Descriptor:
     interval_ms: int | None = None  # how often a value is due
 
     def to_body(self) -> list[Any]:
-        """[1, device_id, channel, quantity, unit, seq_by, driver, model, calibration, interval_ms]."""
+        """[1, device_id, channel, quantity, unit, seq_by, driver, model, calibration,
+        interval_ms].
+        """
         return [
             BODY_VERSION,
             self.device_id,
@@ -270,7 +274,9 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Input of a slot that is known to be missing: why, between which times, how many. Entry kind 7."""
+    """Input of a slot that is known to be missing: why, between which times, how many. Entry kind
+    7.
+    """
 
     reason: GapReason
     from_wall_us: int | None = None
@@ -308,8 +314,9 @@ class Gap:
 def stats(records: Sequence[object]) -> list[int]:
     """What a summary claims of a slot's records, recomputed by whoever opens them.
 
-    [1, count, exponent, min, max, first, last, sum] for telemetry of one unit, all at the finest exponent
-    among them; [1, count] for anything else, for no records, and where 64 bits do not hold the numbers.
+    [1, count, exponent, min, max, first, last, sum] for telemetry of one unit, all at the finest
+    exponent among them; [1, count] for anything else, for no records, and where 64 bits do not hold
+    the numbers.
     """
     short = [BODY_VERSION, len(records)]
     values = [record for record in records if isinstance(record, Telemetry)]

@@ -1,7 +1,8 @@
 """Scaled integers instead of floats, and the UN/ECE Recommendation 20 codes of their units.
 
-A value is `value * 10**exponent`. Two machines that read "4.30" hold the same integers; two floats may
-print alike and hash apart. Nothing here rounds: what has no exact form at a scale is refused or kept finer.
+A value is `value * 10**exponent`. Two machines that read "4.30" hold the same integers; two floats
+may print alike and hash apart. Nothing here rounds: what has no exact form at a scale is refused or
+kept finer.
 """
 
 import re
@@ -44,7 +45,8 @@ class Scaled:
 def parse_decimal(text: str) -> Scaled:
     """The number that a JSON text states, exactly, with as many decimals as it was written with.
 
-    Raises NumberError for anything but a JSON number within the limits ("NaN", "1e999", 400 digits).
+    Raises NumberError for anything but a JSON number within the limits ("NaN", "1e999", 400
+    digits).
     """
     match = _NUMBER.match(text) if len(text) <= NUMBER_CHARS_MAX else None
     if match is None:
@@ -78,7 +80,9 @@ def rescale(number: Scaled, exponent: int) -> int:
 
 
 def at_scale(number: Scaled, exponent: int) -> Scaled:
-    """The number at the wanted exponent; kept as written where it is finer than that or too large."""
+    """The number at the wanted exponent; kept as written where it is finer than that or too
+    large.
+    """
     try:
         value = rescale(number, exponent)
     except NumberError:

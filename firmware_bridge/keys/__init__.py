@@ -1,0 +1,1 @@
+"""From key holders to signatures. `registry` maps a key's URI to its holder."""
