@@ -1,0 +1,150 @@
+"""Time and how far to trust it: boot number, monotonic time, wall time with source and error bound.
+
+Order inside a gateway is (boot, mono) alone; wall time is a claim with a quality (ledger.entry).
+"""
+
+import ctypes
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.entry import (
+    QUALITY_AUTHENTICATED,
+    QUALITY_GNSS,
+    QUALITY_NONE,
+    QUALITY_NTP,
+    QUALITY_RTC,
+    GTime,
+)
+
+STEP_US_MIN: Final = 1_000_000  # a wall clock that moves further than this against mono has stepped
+RTC_UNCERTAINTY_US: Final = 60_000_000
+GNSS_UNCERTAINTY_US: Final = 1_000_000  # sentences arrive up to a second after their instant
+GNSS_HOLD_US: Final = 600_000_000  # ten minutes of a 50 ppm crystal stay far below the bound
+DRIFT_PPM: Final = 50
+# No wall time before this program existed can be true: 2026-01-01.
+WALL_US_MIN: Final = 1_767_225_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WallReading:
+    """What the operating system says of its clock: time, whether it is disciplined, its error bound."""
+
+    wall_us: int
+    synchronised: bool
+    error_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The wall clock moved against the monotonic one: offset before and after, microseconds."""
+
+    before_us: int
+    after_us: int
+
+
+class TimeModel:
+    """Turns monotonic instants into times with their quality. Pure but for the two clocks given."""
+
+    def __init__(
+        self, boot: int, read_mono_us: Callable[[], int], read_wall: Callable[[], WallReading]
+    ) -> None:
+        self.boot = boot
+        self._read_mono_us, self._read_wall = read_mono_us, read_wall
+        self._offset_us: int | None = None
+        self._gnss_offset_us: int | None = None
+        self._gnss_at_us = 0
+        self._steps: list[ClockStep] = []
+
+    def mono_us(self) -> int:
+        """Microseconds since boot, sleep included."""
+        return self._read_mono_us()
+
+    def now(self) -> GTime:
+        """The time of this instant."""
+        return self.at(self._read_mono_us())
+
+    def at(self, mono_us: int) -> GTime:
+        """The time of a recent monotonic instant."""
+        wall = self._read_wall()
+        offset_us = wall.wall_us - self._read_mono_us()
+        self._watch(offset_us)
+        offset_us, quality, unc_us = self._judge(offset_us, wall, mono_us)
+        if quality == QUALITY_NONE:
+            return GTime(self.boot, mono_us, None, QUALITY_NONE, 0)
+        return GTime(self.boot, mono_us, mono_us + offset_us, quality, unc_us)
+
+    def _watch(self, offset_us: int) -> None:
+        if self._offset_us is not None and abs(offset_us - self._offset_us) >= STEP_US_MIN:
+            self._steps.append(ClockStep(self._offset_us, offset_us))
+            self._offset_us = offset_us
+        elif self._offset_us is None:
+            self._offset_us = offset_us
+
+    def _judge(self, offset_us: int, wall: WallReading, mono_us: int) -> tuple[int, int, int]:
+        """(offset, quality, uncertainty) from the sources that are alive."""
+        gnss = self._gnss_offset(mono_us)
+        if gnss is not None:
+            age_us = mono_us - self._gnss_at_us
+            unc_us = GNSS_UNCERTAINTY_US + max(0, age_us) * DRIFT_PPM // 1_000_000
+            agrees = abs(gnss - offset_us) <= unc_us + wall.error_us
+            if wall.synchronised and agrees:
+                return offset_us, QUALITY_AUTHENTICATED, min(unc_us, wall.error_us)
+            return gnss, QUALITY_GNSS, unc_us
+        if wall.wall_us < WALL_US_MIN:
+            return 0, QUALITY_NONE, 0
+        if wall.synchronised:
+            return offset_us, QUALITY_NTP, wall.error_us
+        return offset_us, QUALITY_RTC, RTC_UNCERTAINTY_US
+
+    def _gnss_offset(self, mono_us: int) -> int | None:
+        if self._gnss_offset_us is None or mono_us - self._gnss_at_us > GNSS_HOLD_US:
+            return None
+        return self._gnss_offset_us
+
+    def observe_gnss(self, gnss_time_ms: int, mono_us: int) -> None:
+        """Takes a receiver's time with a fix; what lies before this program existed is ignored."""
+        if gnss_time_ms * 1000 >= WALL_US_MIN:
+            self._gnss_offset_us = gnss_time_ms * 1000 - mono_us
+            self._gnss_at_us = mono_us
+
+    def take_steps(self) -> list[ClockStep]:
+        """Steps seen since the last call; each becomes an entry of the feed."""
+        steps, self._steps = self._steps, []
+        return steps
+
+
+def boottime_us() -> int:
+    """CLOCK_BOOTTIME in microseconds."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of Linux; only `maxerror` and the return value are used."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("rest", ctypes.c_byte * 512),
+    )
+
+
+_TIME_ERROR: Final = 5
+
+
+def system_wall() -> WallReading:
+    """The system clock with the kernel's own word on whether it is disciplined (adjtimex)."""
+    timex = _Timex()
+    state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+    synchronised = 0 <= state < _TIME_ERROR
+    error_us = int(timex.maxerror) if synchronised else RTC_UNCERTAINTY_US
+    return WallReading(time.time_ns() // 1000, synchronised, error_us)
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot; another one means that monotonic time began anew."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

@@ -1,0 +1,305 @@
+"""The gateway's configuration: TOML read once into frozen records; unknown keys are refused with their line."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from firmware_bridge.devices import DRIVERS, DeviceSpec
+from gateway.errors import ConfigError
+
+READERS_MIN: Final = 2
+READER_KEY_BYTES: Final = 32
+AUDIENCE_MAX: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealConfig:
+    """When a block is cut. `idle_s`: a block is cut after this long even if nothing came."""
+
+    count: int = 4096  # entries, 1 to 60_000
+    interval_s: int = 30  # seconds since the first waiting entry, 1 to 3600
+    idle_s: int = 300  # seconds, 1 to 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusConfig:
+    """Where /healthz, /metrics and /status.json are served; loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = 8377  # 0: any free port, written to status.port in the data directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerConfig:
+    """The MQTT broker on the box."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    client_id: str = ""  # empty: "wharf-" and the gateway's name; the broker keeps the session by it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerConfig:
+    """A chain machine of the consortium to which the feed is carried."""
+
+    address: str
+    certificate: Path
+    genesis_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceConfig:
+    """A set of readers. readers: X25519 public keys."""
+
+    id: int
+    name: str
+    readers: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfig:
+    """A device and the audience that may read it."""
+
+    spec: DeviceSpec
+    audience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """All that `wharf gateway run` is told."""
+
+    path: Path
+    name: str
+    party: str
+    data_dir: Path
+    development: bool
+    key_uri: str
+    seal: SealConfig = SealConfig()
+    status: StatusConfig = StatusConfig()
+    broker: BrokerConfig = BrokerConfig()
+    peers: tuple[PeerConfig, ...] = ()
+    audiences: tuple[AudienceConfig, ...] = ()
+    devices: tuple[DeviceConfig, ...] = ()
+    text_sha256: bytes = b""
+
+
+_REQUIRED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One TOML table; knows what was asked for, so that what was not asked for can be refused."""
+
+    path: Path
+    text: str
+    name: str
+    values: Mapping[str, Any]
+    known: set[str] = field(default_factory=set)
+
+    def error(self, key: str, mend: str) -> ConfigError:
+        return ConfigError(self.path, _line_of(self.text, self.name, key), key, mend)
+
+    def get(self, key: str, kind: type, default: Any = _REQUIRED) -> Any:
+        self.known.add(key)
+        if key not in self.values:
+            if default is _REQUIRED:
+                raise self.error(key, f"missing in [{self.name}]; add {key} = ...")
+            return default
+        value = self.values[key]
+        if type(value) is not kind:
+            raise self.error(key, f"must be {_KIND_WORDS[kind]}, not {value!r}")
+        return value
+
+    def number(self, key: str, default: int, low: int, high: int) -> int:
+        value: int = self.get(key, int, default)
+        if not low <= value <= high:
+            raise self.error(key, f"must be from {low} to {high}, not {value}")
+        return value
+
+    def hex(self, key: str, size_bytes: int) -> bytes:
+        return _hex(self, key, self.get(key, str), size_bytes)
+
+    def done(self) -> None:
+        for key in self.values:
+            if key not in self.known:
+                options = ", ".join(sorted(self.known))
+                raise self.error(key, f"unknown key in [{self.name}]; known are {options}")
+
+
+_KIND_WORDS: Final = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+
+
+def _hex(table: _Table, key: str, value: object, size_bytes: int) -> bytes:
+    try:
+        data = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        data = b""
+    if len(data) != size_bytes:
+        raise table.error(key, f"must be {size_bytes} bytes in hexadecimal")
+    return data
+
+
+def _line_of(text: str, table: str, key: str) -> int | None:
+    """Line of a key inside a table, or of the table; for messages only."""
+    inside, table_line = table == "", None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?", line)
+        if header:
+            inside = header[1] == table
+            table_line = number if inside and table_line is None else table_line
+        elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return number
+    return table_line
+
+
+def read_config(path: Path) -> GatewayConfig:
+    """The configuration in a file; raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        mend = f"cannot be read ({error.strerror}); `wharf gateway init` writes one"
+        raise ConfigError(path, None, "file", mend) from error
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> GatewayConfig:
+    """The configuration in a text; relative paths are meant from the file's folder."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, None, "TOML", str(error)) from error
+    return _Reader(path, text, values).config()
+
+
+class _Reader:
+    """Takes the tables of one file apart."""
+
+    def __init__(self, path: Path, text: str, values: Mapping[str, Any]) -> None:
+        self._path, self._text, self._values = path, text, values
+
+    def config(self) -> GatewayConfig:
+        known = {"gateway", "key", "seal", "status", "broker", "consortium", "audience", "device"}
+        for name in self._values:
+            if name not in known:
+                table = _Table(self._path, self._text, "", self._values)
+                raise table.error(name, f"unknown table; known are {', '.join(sorted(known))}")
+        main = self._table("gateway")
+        key = self._table("key")
+        development = main.get("development", bool, default=False)
+        audiences = tuple(self._audience(table, development) for table in self._rows("audience"))
+        config = GatewayConfig(
+            path=self._path,
+            name=main.get("name", str),
+            party=main.get("party", str),
+            data_dir=self._file(main.get("data_dir", str)),
+            development=development,
+            key_uri=key.get("uri", str),
+            seal=self._seal(),
+            status=self._status(),
+            broker=self._broker(),
+            peers=tuple(self._peer(table) for table in self._rows("consortium")),
+            audiences=audiences,
+            devices=self._devices({audience.id for audience in audiences}),
+            text_sha256=b"",
+        )
+        main.done()
+        key.done()
+        return config
+
+    def _table(self, name: str) -> _Table:
+        values = self._values.get(name, {})
+        if not isinstance(values, dict):
+            raise ConfigError(self._path, None, name, f"must be a table: [{name}]")
+        return _Table(self._path, self._text, name, values)
+
+    def _rows(self, name: str) -> list[_Table]:
+        rows = self._values.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ConfigError(self._path, None, name, f"must be written as [[{name}]]")
+        return [_Table(self._path, self._text, name, row) for row in rows]
+
+    def _file(self, name: str) -> Path:
+        return (self._path.parent / Path(name).expanduser()).absolute()
+
+    def _seal(self) -> SealConfig:
+        table = self._table("seal")
+        seal = SealConfig(
+            count=table.number("count", SealConfig().count, 1, 60_000),
+            interval_s=table.number("interval_s", SealConfig().interval_s, 1, 3600),
+            idle_s=table.number("idle_s", SealConfig().idle_s, 1, 86_400),
+        )
+        table.done()
+        return seal
+
+    def _status(self) -> StatusConfig:
+        table = self._table("status")
+        status = StatusConfig(
+            host=table.get("host", str, StatusConfig().host),
+            port=table.number("port", StatusConfig().port, 0, 65_535),
+        )
+        table.done()
+        return status
+
+    def _broker(self) -> BrokerConfig:
+        table = self._table("broker")
+        broker = BrokerConfig(
+            host=table.get("host", str, BrokerConfig().host),
+            port=table.number("port", BrokerConfig().port, 1, 65_535),
+            client_id=table.get("client_id", str, ""),
+        )
+        table.done()
+        return broker
+
+    def _peer(self, table: _Table) -> PeerConfig:
+        peer = PeerConfig(
+            address=table.get("address", str),
+            certificate=self._file(table.get("certificate", str)),
+            genesis_sha256=table.hex("genesis_sha256", 32),
+        )
+        table.done()
+        return peer
+
+    def _audience(self, table: _Table, development: bool) -> AudienceConfig:  # noqa: FBT001  # private, one caller
+        keys = table.get("readers", list)
+        readers = tuple(_hex(table, "readers", key, READER_KEY_BYTES) for key in keys)
+        if len(set(readers)) < READERS_MIN and not development:
+            mend = "needs two readers at least, one of them a recovery key that is kept offline"
+            raise table.error("readers", mend)
+        audience = AudienceConfig(
+            id=table.number("id", 0, 1, AUDIENCE_MAX), name=table.get("name", str), readers=readers
+        )
+        table.done()
+        return audience
+
+    def _devices(self, audiences: set[int]) -> tuple[DeviceConfig, ...]:
+        devices = [self._device(table, audiences) for table in self._rows("device")]
+        ids = [device.spec.id for device in devices]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise ConfigError(self._path, None, "device.id", f"{name!r} is given twice")
+        return tuple(devices)
+
+    def _device(self, table: _Table, audiences: set[int]) -> DeviceConfig:
+        audience = table.number("audience", 0, 1, AUDIENCE_MAX)
+        if audience not in audiences:
+            raise table.error("audience", f"no [[audience]] has id = {audience}")
+        driver = table.get("driver", str)
+        if driver not in DRIVERS:
+            raise table.error("driver", f"must be one of {', '.join(DRIVERS)}")
+        interval_s = table.number("interval_s", 0, 0, 86_400 * 30)
+        table.known.add("options")
+        options = table.values.get("options", {})
+        if not isinstance(options, dict):
+            raise table.error("options", "must be a table: [device.options]")
+        spec = DeviceSpec(
+            id=table.get("id", str),
+            driver=driver,
+            source=table.get("source", str),
+            interval_ms=interval_s * 1000 or None,
+            options=options,
+        )
+        table.done()
+        return DeviceConfig(spec=spec, audience=audience)

@@ -1,0 +1,22 @@
+"""What the gateway raises, split by whose fault it is."""
+
+
+class GatewayError(Exception):
+    """Root of everything that `gateway` raises."""
+
+
+class ConfigError(GatewayError):
+    """The configuration file is wrong; says field, line and mend."""
+
+    def __init__(self, path: object, line: int | None, field: str, mend: str) -> None:
+        where = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {field}: {mend}")
+        self.line, self.field, self.mend = line, field, mend
+
+
+class NotInitialisedError(GatewayError):
+    """The data directory holds no gateway; `wharf gateway init` makes one."""
+
+
+class IdentityError(GatewayError):
+    """Key, store and configuration do not belong together (a clone, or an exchanged token)."""
