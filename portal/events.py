@@ -149,6 +149,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {"id": is_text, "kind": one_of(*BAND_KINDS), "from_ms": is_integer},
         {
             "gateway": is_text,
+            "sensor": is_text,
             "to_ms": is_integer_or_none,
             "label": is_text,
             "label_zh": is_text,
