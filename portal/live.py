@@ -144,6 +144,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(VIEWERS_MAX)  # an early visitor waits instead of being refused
     except OSError as error:
         listener.close()
         raise AddressInUseError(host, port, error.strerror or str(error)) from error
