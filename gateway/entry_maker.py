@@ -1,0 +1,164 @@
+"""From arrivals to entries: slots, counts, times, and gaps for what is known to be missing. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from firmware_bridge.devices import Arrival, DeviceSpec, Observation
+from gateway.clock import TimeModel
+from gateway.slots import SlotBook, SlotLine
+from ledger.entry import (
+    CONTROL_SLOT,
+    KIND_CLOCK_STEP,
+    KIND_DESCRIPTOR,
+    KIND_GAP,
+    KIND_POSITION,
+    KIND_TAG_SIGHTING,
+    KIND_TELEMETRY,
+    QUALITY_NONE,
+    Entry,
+    GTime,
+)
+from logistics.reading import Descriptor, Gap, GapReason, Position, TagSighting, Telemetry
+
+SILENT_INTERVALS: Final = 3
+_KINDS: Final[dict[type, int]] = {
+    Telemetry: KIND_TELEMETRY,
+    TagSighting: KIND_TAG_SIGHTING,
+    Position: KIND_POSITION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A slot whose input is missing since a time, and why."""
+
+    reason: GapReason
+    from_wall_us: int | None
+    from_mono_us: int
+
+
+class EntryMaker:
+    """Makes the entries of one feed in their order. Every entry made is meant to become durable next."""
+
+    def __init__(
+        self,
+        book: SlotBook,
+        clock: TimeModel,
+        *,
+        audiences: Mapping[str, int],
+        specs: Mapping[str, DeviceSpec],
+    ) -> None:
+        self._book, self._clock = book, clock
+        self._audiences, self._specs = audiences, specs
+        self._absent: dict[int, Absence] = {}
+        self._told: set[int] = set()  # slots whose present silence is an entry already
+        self.rejected: Counter[tuple[str, str]] = Counter()
+
+    def from_arrival(self, arrival: Arrival) -> list[Entry]:
+        """Entries for everything in an arrival: new slots, gaps that end, the values, clock steps."""
+        for rejected in arrival.rejected:
+            self.rejected[arrival.device_id, str(rejected.reason)] += 1
+        entries: list[Entry] = []
+        for observation in arrival.observations:
+            self._learn_time(observation, arrival.received_mono_us)
+            entries += self._observed(arrival, observation)
+        return self.clock_steps() + entries
+
+    def _learn_time(self, observation: Observation, mono_us: int) -> None:
+        record = observation.record
+        if isinstance(record, Position) and record.gnss_time_ms is not None and not record.flags:
+            self._clock.observe_gnss(record.gnss_time_ms, mono_us)
+
+    def _observed(self, arrival: Arrival, observation: Observation) -> list[Entry]:
+        time = self._clock.at(arrival.received_mono_us)
+        line = self._book.find((arrival.device_id, observation.channel))
+        entries = []
+        if line is None:
+            slot = self._book.new_slot(self._audiences[arrival.device_id])
+            body = self._descriptor(arrival.device_id, observation).to_body()
+            entries.append(self._make(KIND_DESCRIPTOR, slot, time, body))
+        else:
+            slot = line.slot
+            entries += self._gap_end(line, time)
+        kind = _KINDS[type(observation.record)]
+        entries.append(self._make(kind, slot, time, observation.record.to_body()))
+        return entries
+
+    def _descriptor(self, device_id: str, observation: Observation) -> Descriptor:
+        spec = self._specs[device_id]
+        return Descriptor(
+            device_id=device_id,
+            channel=observation.channel,
+            quantity=observation.quantity,
+            unit=observation.unit,
+            driver=spec.driver,
+            interval_ms=spec.interval_ms,
+        )
+
+    def _make(self, kind: int, slot: int, time: GTime, body: list[Any]) -> Entry:
+        time = self._book.next_time(slot, time)
+        entry = Entry(kind, slot, time, self._book.next_srcseq(slot), body)
+        self._book.apply(entry)
+        return entry
+
+    def control(self, kind: int, body: list[Any]) -> Entry:
+        """An entry of the public control slot."""
+        return self._make(kind, CONTROL_SLOT, self._clock.now(), body)
+
+    def clock_steps(self) -> list[Entry]:
+        """An entry for each step of the wall clock since the last call."""
+        return [
+            self.control(KIND_CLOCK_STEP, [1, step.before_us, step.after_us])
+            for step in self._clock.take_steps()
+        ]
+
+    def mark_absent(self, device_id: str, reason: GapReason) -> None:
+        """Notes that a device's input is missing from its last reading on; its return makes the gap."""
+        for line in self._lines_of(device_id):
+            if line.slot not in self._absent and line.readings:
+                self._absent[line.slot] = Absence(reason, line.last_wall_us, line.last_order[1])
+
+    def _lines_of(self, device_id: str) -> list[SlotLine]:
+        named = [(line, self._book.channel(line)) for line in self._book.lines()]
+        return [line for line, channel in named if channel and channel[0] == device_id]
+
+    def _gap_end(self, line: SlotLine, time: GTime) -> list[Entry]:
+        absence = self._absent.pop(line.slot, None)
+        if absence is None:
+            return []
+        gap = Gap(
+            reason=absence.reason,
+            from_wall_us=absence.from_wall_us,
+            to_wall_us=time.wall_us if time.quality != QUALITY_NONE else None,
+            from_mono_us=absence.from_mono_us,
+            to_mono_us=time.mono_us,
+        )
+        return [self._make(KIND_GAP, line.slot, time, gap.to_body())]
+
+    def silences(self) -> list[Entry]:
+        """A gap entry, with an open end, for every slot that is silent for longer than it may be."""
+        now, entries = self._clock.now(), []
+        for line in list(self._book.lines()):
+            interval_ms = line.descriptor[9] if line.descriptor else None
+            boot, mono_us = line.last_order
+            if interval_ms is None or not line.readings or self._already_told(line):
+                continue
+            if boot == now.boot and now.mono_us - mono_us <= SILENT_INTERVALS * interval_ms * 1000:
+                continue
+            held = self._absent.get(line.slot)
+            reason = held.reason if held else GapReason.SILENT
+            absence = Absence(reason, line.last_wall_us, mono_us)
+            self._absent[line.slot] = absence
+            gap = Gap(
+                reason=reason, from_wall_us=absence.from_wall_us, from_mono_us=absence.from_mono_us
+            )
+            entries.append(self._make(KIND_GAP, line.slot, now, gap.to_body()))
+            self._told.add(line.slot)
+        return entries
+
+    def _already_told(self, line: SlotLine) -> bool:
+        if line.slot not in self._absent:
+            self._told.discard(line.slot)
+        return line.slot in self._told

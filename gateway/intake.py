@@ -1,0 +1,122 @@
+"""Arrivals into the journal in groups, and acknowledgements only after the sync that holds them.
+
+A group is whatever came while the last one was being synced: it closes by idleness, never by count alone,
+because a broker's in-flight window would otherwise wait for a message that cannot come.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_bridge.devices import Arrival
+from gateway.entry_maker import EntryMaker
+from ledger.entry import Entry, encode_entry
+from ledger.journal import Journal, JournalFullError
+from ledger.sealer import Pending
+
+QUEUE_MAX: Final = 2000
+GROUP_MAX: Final = 4000
+FULL_RETRY_S: Final = 1.0
+_log = logging.getLogger(__name__)
+
+MakeEntries = Callable[[], list[Entry]]
+
+
+@dataclass(slots=True)
+class IntakeCounts:
+    """What went through, for the status page."""
+
+    journaled: int = 0
+    groups: int = 0
+    acknowledged: int = 0
+    unacknowledgeable: int = 0
+    full_since_mono_us: int | None = None
+
+
+class Intake:
+    """The one way into the journal."""
+
+    def __init__(self, journal: Journal, maker: EntryMaker, pending: deque[Pending]) -> None:
+        self._journal, self._maker = journal, maker
+        self.pending = pending
+        self.counts = IntakeCounts()
+        self.grown = asyncio.Event()
+        self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+
+    async def put(self, arrival: Arrival) -> None:
+        """Takes an arrival; waits while the journal is behind, and so holds back the input."""
+        await self._queue.put(arrival)
+
+    async def put_made(self, make: MakeEntries) -> None:
+        """Takes entries of the gateway's own; `make` is called in turn, so counts stay in order."""
+        await self._queue.put(make)
+
+    async def run(self) -> None:
+        """Commits groups until cancelled. Raises JournalError when the disk failed: the program ends then."""
+        while True:
+            items = [await self._queue.get()]
+            while len(items) < GROUP_MAX and not self._queue.empty():
+                items.append(self._queue.get_nowait())
+            await self._commit(items)
+            for _ in items:
+                self._queue.task_done()
+
+    async def drain(self) -> None:
+        """Waits until everything taken so far is durable."""
+        await self._queue.join()
+
+    async def _commit(self, items: list[Arrival | MakeEntries]) -> None:
+        entries: list[Entry] = []
+        for item in items:
+            made = self._maker.from_arrival(item) if isinstance(item, Arrival) else item()
+            entries += made
+        if entries:
+            data = [encode_entry(entry) for entry in entries]
+            first = await self._append(data)
+            for offset, (entry, raw) in enumerate(zip(entries, data, strict=True)):
+                self.pending.append(Pending(first + offset, entry, raw))
+            self.counts.journaled += len(entries)
+            self.counts.groups += 1
+            self.grown.set()
+        for item in items:
+            if isinstance(item, Arrival):
+                self._acknowledge(item)
+
+    def _acknowledge(self, arrival: Arrival) -> None:
+        if arrival.acknowledge is not None:
+            arrival.acknowledge()
+            self.counts.acknowledged += 1
+        elif arrival.qos == 0 and arrival.observations:
+            self.counts.unacknowledgeable += 1
+
+    async def _append(self, data: list[bytes]) -> int:
+        """Appends on the journal's thread; while the disk is full nothing is taken and nothing is lost here."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                first = await loop.run_in_executor(self._thread, self._journal.append, data)
+            except JournalFullError as error:
+                if self.counts.full_since_mono_us is None:
+                    _log.critical("disk_full stop=accepting error=%s", error)
+                    self.counts.full_since_mono_us = int(loop.time() * 1_000_000)
+                await asyncio.sleep(FULL_RETRY_S)
+            else:
+                if self.counts.full_since_mono_us is not None:
+                    _log.warning("disk_has_room accepting=again")
+                    self.counts.full_since_mono_us = None
+                return first
+
+    async def forget(self, jseq_end: int) -> None:
+        """Lets go of journal segments whose entries are all in blocks."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._journal.forget, jseq_end)
+
+    def close(self) -> None:
+        """Waits for the journal's thread and closes the file."""
+        self._thread.shutdown(wait=True)
+        self._journal.close()

@@ -1,0 +1,249 @@
+"""When blocks are cut and heads are signed. What a block is, `ledger.sealer` knows.
+
+Cutting needs no key holder. Signing follows on its own: while the token is away blocks are cut as ever, and
+one signature covers them all when it is back.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from firmware_bridge.errors import KeyHolderError, SignerUnavailableError
+from gateway.clock import TimeModel
+from gateway.config import SealConfig
+from gateway.intake import Intake
+from gateway.slots import SlotBook
+from ledger.cose import sign1_encode
+from ledger.entry import Entry
+from ledger.feed_store import get_value, newest_head, put_cut, put_head, put_value
+from ledger.head import NO_HEAD, SIZE_MIN, Head, HeadClaim, decode_head
+from ledger.sealer import AudienceKey, Cut, FeedState, Pending, cut, head_claim, take
+from ledger.signing import Signer
+from ledger.store import Store, Transaction
+from logistics.reading import stats
+from logistics.records import READING_KINDS, record_of
+
+RETRY_S_MIN: Final = 0.5
+RETRY_S_MAX: Final = 30.0
+_log = logging.getLogger(__name__)
+
+
+def stats_of(entries: Sequence[Entry]) -> list[int]:
+    """The summary's claim over a slot's readings of one block; recomputed by whoever opens them."""
+    readings = [entry for entry in entries if entry.kind in READING_KINDS]
+    return stats([record_of(entry.kind, entry.body) for entry in readings])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedIdentity:
+    """Whose feed it is, as heads say it."""
+
+    party: str
+    gateway: str
+
+
+class Cutter:
+    """Cuts blocks by count, by time and on demand."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        intake: Intake,
+        clock: TimeModel,
+        sealed_book: SlotBook,
+        state: FeedState,
+        keys: Mapping[int, AudienceKey],
+        config: SealConfig,
+    ) -> None:
+        self._store, self._intake, self._clock = store, intake, clock
+        self._sealed_book, self._keys, self._config = sealed_book, keys, config
+        self.state = state
+        self.cut_made = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._demand = asyncio.Event()
+
+    def demand(self) -> None:
+        """Asks for a block now."""
+        self._demand.set()
+        self._intake.grown.set()
+
+    async def run(self) -> None:
+        """Cuts until cancelled."""
+        while True:
+            await self._due()
+            await self.cut_all()
+
+    async def _due(self) -> None:
+        """Returns when a block is due: enough entries, the oldest old enough, idle long enough, or asked."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        waiting_since: float | None = None
+        while not self._demand.is_set() and len(self._intake.pending) < self._config.count:
+            now = loop.time()
+            if self._intake.pending and waiting_since is None:
+                waiting_since = now
+            due = started + self._config.idle_s
+            if waiting_since is not None:
+                due = min(due, waiting_since + self._config.interval_s)
+            if now >= due:
+                break
+            self._intake.grown.clear()
+            try:
+                await asyncio.wait_for(self._intake.grown.wait(), timeout=due - now)
+            except TimeoutError:
+                break
+        self._demand.clear()
+
+    async def cut_all(self) -> None:
+        """Cuts everything that is pending now, at least one block."""
+        async with self._lock:
+            waiting = len(self._intake.pending)
+            while True:
+                taken = await self._cut_one(waiting)
+                waiting -= taken
+                if waiting <= 0:
+                    return
+
+    async def _cut_one(self, waiting: int) -> int:
+        pending = list(islice(self._intake.pending, waiting))
+        count = take(pending, len(self.state.slots))
+        made = await asyncio.to_thread(self._make, pending[:count])
+        book = self._book_upto(pending[:count])
+        await asyncio.wrap_future(
+            self._store.write_later(lambda txn: self._save(txn, made, book.to_value()))
+        )
+        self.state = made.state
+        for _ in range(count):
+            self._intake.pending.popleft()
+        await self._intake.forget(made.state.jseq_end)
+        header = made.block.header
+        _log.info("block_cut height=%d entries=%d size=%d", header.height, count, header.size)
+        self.cut_made.set()
+        return count
+
+    def _make(self, pending: list[Pending]) -> Cut:
+        return cut(
+            self.state,
+            pending,
+            time=self._clock.now(),
+            keys=self._keys,
+            fresh_salt=lambda: os.urandom(32),
+            stats_of=stats_of,
+        )
+
+    def _book_upto(self, pending: list[Pending]) -> SlotBook:
+        """The saved book moves with the blocks: entries behind them are replayed from the journal."""
+        for item in pending:
+            self._sealed_book.apply(item.entry)
+        return self._sealed_book
+
+    @staticmethod
+    def _save(txn: Transaction, made: Cut, book: list[Any]) -> None:
+        put_cut(txn, made)
+        put_value(txn, "slot-book", book)
+
+
+OpenSigner = Callable[[], Awaitable[Signer]]
+
+
+class HeadSigner:
+    """Signs the newest block whenever it is not signed yet."""
+
+    def __init__(
+        self,
+        store: Store,
+        cutter: Cutter,
+        identity: FeedIdentity,
+        *,
+        wall_s: Callable[[], int | None],
+    ) -> None:
+        self._store, self._cutter, self._identity, self._wall_s = store, cutter, identity, wall_s
+        self.signed = asyncio.Event()
+        self.stopped: str | None = None
+        self.away = False
+        self.signed_height = -1
+
+    def hold(self, reason: str) -> None:
+        """Signs no more until an operator acts; cutting goes on."""
+        if self.stopped is None:
+            self.stopped = reason
+            _log.critical("signing_stopped reason=%s", reason)
+
+    async def run(self, open_signer: OpenSigner) -> None:
+        """Signs until cancelled or held. While the token is away it asks again, without end."""
+        delay_s = RETRY_S_MIN
+        while self.stopped is None:
+            try:
+                signer = await open_signer()
+                self.away, delay_s = False, RETRY_S_MIN
+                await self._sign_all(signer)
+            except SignerUnavailableError as error:
+                self.away = True
+                _log.warning("signer_away retry_s=%.1f error=%s", delay_s, error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, RETRY_S_MAX)
+            except KeyHolderError as error:
+                # A wrong PIN among them: another try could lock the token, so an operator has to act.
+                self.hold(str(error))
+
+    async def _sign_all(self, signer: Signer) -> None:
+        try:
+            while self.stopped is None:
+                self._cutter.cut_made.clear()
+                claim = self._next_claim(signer)
+                if claim is None:
+                    await self._cutter.cut_made.wait()
+                    continue
+                await self.sign(signer, claim)
+        finally:
+            await signer.aclose()
+
+    def _next_claim(self, signer: Signer) -> HeadClaim | None:
+        """What is to be signed: an intent that a crash left open, else the newest block."""
+        head = self._store.read(lambda txn: newest_head(txn, self._feed))
+        self.signed_height = head.claim.height if head else -1
+        intent = self._store.read(lambda txn: get_value(txn, "sign-intent"))
+        if intent is not None:
+            claim = _claim_of(intent)
+            if claim.height > self.signed_height and claim.kid == signer.kid:
+                return claim
+        state = self._cutter.state
+        if state.height - 1 <= self.signed_height or state.leaves.size < SIZE_MIN:
+            return None
+        return head_claim(
+            state,
+            alg=signer.alg,
+            kid=signer.kid,
+            issuer=self._identity.party,
+            subject=self._identity.gateway,
+            issued_at_s=self._wall_s(),
+            counter=None,
+            prev_head_digest=head.claim.digest if head else NO_HEAD,
+        )
+
+    @property
+    def _feed(self) -> tuple[bytes, int]:
+        return self._cutter.state.feed_id, self._cutter.state.epoch
+
+    async def sign(self, signer: Signer, claim: HeadClaim) -> None:
+        """Signs a claim: the intent is synced before the token sees anything."""
+        intent = [claim.protected(), claim.root]
+        await asyncio.wrap_future(
+            self._store.write_later(lambda txn: put_value(txn, "sign-intent", intent))
+        )
+        head = Head(claim, await signer.sign(claim.tbs()))
+        await asyncio.wrap_future(self._store.write_later(lambda txn: put_head(txn, head)))
+        self.signed_height = claim.height
+        self.signed.set()
+        _log.info("head_signed height=%d size=%d", claim.height, claim.size)
+
+
+def _claim_of(intent: list[bytes]) -> HeadClaim:
+    """The claim of a saved intent, read back by the same strict rules as a foreign head."""
+    unsigned = sign1_encode(protected=intent[0], payload=intent[1], signature=bytes(64))
+    return decode_head(unsigned).claim
