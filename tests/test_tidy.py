@@ -1,0 +1,246 @@
+"""The project's style, held: each bar of CONTRIBUTING.md that a tool does not hold already."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import statistics
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("ledger", "logistics", "firmware_bridge", "gateway", "consortium", "portal")
+SOURCE = (*PACKAGES, "tools")
+FUNCTION_LINES_MAX, FUNCTION_LINES_MEDIAN, FUNCTION_LINES_P90 = 60, 10, 30
+FILE_LINES_MAX, FILE_LINES_MEDIAN = 500, 200
+POSITIONAL_MAX = 3
+FOLDER_DEPTH_MAX = 2  # package / room / module
+BANNED_MODULES = {"utils", "util", "helpers", "helper", "common", "core", "manager", "base", "misc"}
+TEXT_SUFFIXES = {".py", ".md", ".toml", ".html", ".css", ".js", ".lock", ".svg", ".conf", ".yml"}
+# In pieces, or this file would find itself.
+PLACES = ("/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/", "/tmp/" + "plan")
+HOSTS = (
+    "py" + "pi.org",
+    "python" + "hosted",
+    "npm" + "js.",
+    "deb.deb" + "ian.org",
+    "crates" + ".io",
+)
+UNNUMBERED_NOTE = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b(?!\(#\d+\))")
+GOOD_IGNORE = re.compile(r"# type: ignore\[[\w, -]+\] +# \S{2,}.*")
+GOOD_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +[-–#] ?\S{2,}.*")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def tracked_files() -> tuple[Path, ...]:
+    """Return the project's own files: what git knows, or all when there is no git here."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        paths = [path for name in (*SOURCE, "tests", "docs") for path in (ROOT / name).rglob("*")]
+    return tuple(sorted(path for path in paths if path.is_file()))
+
+
+@cache
+def source_files() -> tuple[Path, ...]:
+    return tuple(
+        path
+        for path in tracked_files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in SOURCE
+    )
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def named(path: Path, line: int, what: object) -> str:
+    return f"{path.relative_to(ROOT)}:{line}: {what}"
+
+
+def functions() -> Iterator[tuple[Path, Function]]:
+    for path in source_files():
+        for item in ast.walk(parsed(path)):
+            if isinstance(item, Function):
+                yield path, item
+
+
+def code_lines(function: Function) -> int:
+    """Lines from `def` to the end, less the docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        text = function.body[0]
+        lines -= (text.end_lineno or text.lineno) - text.lineno + 1
+    return lines
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    with io.StringIO(path.read_text()) as text:
+        for token in tokenize.generate_tokens(text.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        named(path, function.lineno, f"{function.name} has {code_lines(function)} lines")
+        for path, function in functions()
+        if code_lines(function) > FUNCTION_LINES_MAX
+    ]
+    assert long == []
+
+
+def test_functions_are_short_as_a_rule() -> None:
+    lengths = sorted(code_lines(function) for _, function in functions())
+    assert statistics.median(lengths) <= FUNCTION_LINES_MEDIAN
+    assert lengths[len(lengths) * 9 // 10] <= FUNCTION_LINES_P90
+
+
+def test_files_are_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in source_files()}
+    long = [
+        named(path, lines, "lines") for path, lines in lengths.items() if lines > FILE_LINES_MAX
+    ]
+    assert long == []
+    assert statistics.median(lengths.values()) <= FILE_LINES_MEDIAN
+
+
+def test_page_scripts_and_styles_are_short_too() -> None:
+    long = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if path.suffix in {".js", ".css"}
+        and "vendor" not in path.parts
+        and len(path.read_text().splitlines()) > FILE_LINES_MAX
+    ]
+    assert long == []
+
+
+def public_parts(path: Path) -> Iterator[Function | ast.ClassDef]:
+    """Public classes and functions of a module, and public methods of public classes."""
+    for item in parsed(path).body:
+        if isinstance(item, Function | ast.ClassDef) and not item.name.startswith("_"):
+            yield item
+            if isinstance(item, ast.ClassDef):
+                yield from (
+                    part
+                    for part in item.body
+                    if isinstance(part, Function) and not part.name.startswith("_")
+                )
+
+
+def needs_no_docstring(part: Function | ast.ClassDef) -> bool:
+    names = {ast.unparse(decorator).rpartition(".")[2] for decorator in part.decorator_list}
+    return bool(names & {"overload", "setter", "override"})
+
+
+def test_everything_public_says_what_it_is() -> None:
+    silent = [
+        named(path, part.lineno, part.name)
+        for path in source_files()
+        for part in public_parts(path)
+        if ast.get_docstring(part) is None and not needs_no_docstring(part)
+    ]
+    assert silent == []
+
+
+def positional_count(function: Function) -> int:
+    names = [item.arg for item in (*function.args.posonlyargs, *function.args.args)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def test_more_than_three_parameters_are_named_by_the_caller() -> None:
+    # A library that calls us back decides the parameters: such functions are named on_...
+    wide = [
+        named(path, function.lineno, function.name)
+        for path, function in functions()
+        if positional_count(function) > POSITIONAL_MAX
+        and not function.name.startswith(("__", "on_", "_on_"))
+    ]
+    assert wide == []
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    names = {item.id for item in ast.walk(handler.type) if isinstance(item, ast.Name)}
+    return bool(names & {"Exception", "BaseException"})
+
+
+def test_a_broad_except_says_why() -> None:
+    silent = []
+    for path in source_files():
+        told = {line for line, _ in comments(path)}
+        silent += [
+            named(path, item.lineno, "broad except with no comment")
+            for item in ast.walk(parsed(path))
+            if isinstance(item, ast.ExceptHandler)
+            and is_broad(item)
+            and not told & {item.lineno - 1, item.lineno, item.lineno + 1}
+        ]
+    assert silent == []
+
+
+def test_each_silenced_rule_has_its_code_and_a_reason() -> None:
+    bad = []
+    for path in tracked_files():
+        if path.suffix != ".py":
+            continue
+        for line, text in comments(path):
+            ignore = "type: ignore" in text and not GOOD_IGNORE.search(text)
+            noqa = "noqa" in text and not GOOD_NOQA.search(text)
+            if ignore or noqa:
+                bad.append(named(path, line, text))
+    assert bad == []
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    assert [str(p.relative_to(ROOT)) for p in source_files() if p.stem in BANNED_MODULES] == []
+
+
+def test_the_tree_is_no_deeper_than_package_room_module() -> None:
+    deep = [
+        str(path.relative_to(ROOT))
+        for path in source_files()
+        if len(path.relative_to(ROOT).parts) - 1 > FOLDER_DEPTH_MAX
+    ]
+    assert deep == []
+
+
+def test_no_file_speaks_of_one_machine_or_one_package_index() -> None:
+    found = []
+    for path in tracked_files():
+        if path.suffix not in TEXT_SUFFIXES and path.name not in {"Makefile", "run"}:
+            continue
+        for line, text in enumerate(path.read_text().splitlines(), start=1):
+            found += [named(path, line, word) for word in (*PLACES, *HOSTS) if word in text]
+    assert found == []
+
+
+def test_a_note_for_later_has_a_number() -> None:
+    found = []
+    for path in tracked_files():
+        if path.suffix in TEXT_SUFFIXES:
+            for line, text in enumerate(path.read_text().splitlines(), start=1):
+                found += [named(path, line, text.strip())] * bool(UNNUMBERED_NOTE.search(text))
+    assert found == []
+
+
+def test_unit_tests_do_not_sleep() -> None:
+    found = [
+        named(path, line, text.strip())
+        for path in tracked_files()
+        if path.suffix == ".py" and path.is_relative_to(ROOT / "tests" / "unit")
+        for line, text in enumerate(path.read_text().splitlines(), start=1)
+        if re.search(r"\btime\.sleep\(|\basyncio\.sleep\((?!0\))", text)
+    ]
+    assert found == []
