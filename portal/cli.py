@@ -7,7 +7,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from portal.errors import PortalError
+from portal.errors import MissingExtraError, PortalError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -35,8 +35,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run_live(args: argparse.Namespace) -> int:
     """Serve the live page until stopped."""
-    from portal.live import address_of, listen, serve
-
+    try:
+        from portal.live import address_of, listen, serve
+    except ModuleNotFoundError as error:
+        return _fail(MissingExtraError(error.name or "a module"))
     try:
         listener = listen(args.host, args.port)
     except PortalError as error:

@@ -23,3 +23,11 @@ class AddressInUseError(PortalError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"cannot listen on {host}:{port}: {reason}; try --port 0")
         self.host, self.port = host, port
+
+
+class MissingExtraError(PortalError):
+    """A library that the live page needs is not installed."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(f"{module} is not installed; to add: pip install 'wharfinger[portal]'")
+        self.module = module

@@ -86,13 +86,14 @@ def test_a_lock_pins_hashes_and_names_no_index(lock: str) -> None:
     assert not re.search(r"https?://|--index-url|--find-links|--trusted-host", text)
 
 
+def pins_of(lock: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{lock}.lock").read_text()
+    return set(re.findall(r"^(\S+==\S+)", text, re.MULTILINE))
+
+
 def test_every_lock_is_a_part_of_what_the_tests_run() -> None:
-    tested = set(
-        re.findall(r"^(\S+==\S+)", (ROOT / "requirements/dev.lock").read_text(), re.MULTILINE)
-    )
     for lock in (*RUNTIME_EXTRAS, "build"):
-        text = (ROOT / "requirements" / f"{lock}.lock").read_text()
-        assert set(re.findall(r"^(\S+==\S+)", text, re.MULTILINE)) <= tested
+        assert pins_of(lock) <= pins_of("dev")
 
 
 def test_a_gateway_does_not_install_what_only_a_page_needs() -> None:
