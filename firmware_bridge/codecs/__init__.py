@@ -1,0 +1,3 @@
+"""Pure decoders: bytes in, observations and rejections out. No clock, no input, no output, no
+exceptions.
+"""

@@ -1,0 +1,273 @@
+"""MQTT payloads of Zigbee2MQTT and Tasmota: JSON in, observations out, numbers never as floats.
+
+Bounds come first: size, nesting, digits, names. Out-of-range values are rejected, not clamped;
+times that cannot be are kept as the device's claim and the reading is marked.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from firmware_bridge.devices import Observation, Reason, Rejected, rejected
+from logistics.errors import NumberError
+from logistics.reading import (
+    FLAG_OK,
+    FLAG_STALE,
+    FLAG_SUSPECT,
+    FLAG_UNAUTHENTICATED,
+    TIME_MS_MAX,
+    TagSighting,
+    Telemetry,
+)
+from logistics.units import Scaled, at_scale, parse_decimal
+
+PAYLOAD_BYTES_MAX: Final = 64 * 1024
+CHANNELS_MAX: Final = 64
+_DEPTH_MAX: Final = 16
+_YEAR_2000_MS: Final = 946_684_800_000
+_YEAR_2100_MS: Final = 4_102_444_800_000
+_TOLERANCE_MS: Final = 3_600_000  # an hour off is a wrong clock ahead, or an old value behind
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME = re.compile(r"[A-Za-z0-9_.:+-][A-Za-z0-9_.:+ -]{0,63}\Z", re.ASCII)
+_UID = re.compile(r"(?:[0-9A-Fa-f]{2}){4,10}\Z", re.ASCII)
+Events = list[Observation | Rejected]
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """What a field measures: unit, the scale to store it in, and the range that can be."""
+
+    name: str
+    unit: str
+    exponent: int
+    low: int
+    high: int
+
+
+_TEMPERATURE = _Quantity("temperature", "CEL", -3, -100, 1000)
+_TEMPERATURE_F = _Quantity("temperature", "FAH", -3, -148, 1832)
+_HUMIDITY = _Quantity("humidity", "P1", -2, 0, 100)
+_PRESSURE = _Quantity("pressure", "A97", -1, 0, 2000)
+_ZIGBEE: Final = {
+    "temperature": _TEMPERATURE,
+    "humidity": _HUMIDITY,
+    "pressure": _PRESSURE,
+    "battery": _Quantity("battery", "P1", 0, 0, 100),
+    "voltage": _Quantity("voltage", "2Z", 0, 0, 1_000_000),
+    "illuminance": _Quantity("illuminance", "LUX", 0, 0, 1_000_000),
+    "contact": _Quantity("contact", "C62", 0, 0, 1),
+    "water_leak": _Quantity("water_leak", "C62", 0, 0, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _DeviceTime:
+    """The device's own time for all readings of a payload, and the flags that it earns."""
+
+    time_ms: int | None
+    flags: int
+
+
+def decode_zigbee2mqtt(payload: bytes, wall_ms: int | None = None) -> Events:
+    """The readings of a Zigbee2MQTT state message; wall_ms is UTC now, where known."""
+    return _decode(payload, wall_ms, _zigbee_fields)
+
+
+def decode_tasmota(payload: bytes, wall_ms: int | None = None) -> Events:
+    """The readings of a Tasmota tele/.../SENSOR message; wall_ms is UTC now, where known.
+
+    Tasmota's Time has no zone unless it is configured: it is then not stored.
+    """
+    return _decode(payload, wall_ms, _tasmota_fields)
+
+
+def _decode(
+    payload: bytes, wall_ms: int | None, fields: Callable[[dict[str, Any], int | None], Events]
+) -> Events:
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        return [rejected(payload, Reason.OVERSIZE)]
+    try:
+        document = _parse(payload)
+    except NumberError:
+        return [rejected(payload, Reason.NUMBER)]
+    except (ValueError, RecursionError):
+        return [rejected(payload, Reason.JSON)]
+    if not isinstance(document, dict):
+        return [rejected(payload, Reason.UNKNOWN)]
+    events = fields(document, wall_ms)[:CHANNELS_MAX]
+    return events or [rejected(payload, Reason.UNKNOWN)]
+
+
+def _parse(payload: bytes) -> Any:
+    """The document, its numbers as text. Raises ValueError, NumberError, RecursionError."""
+    if _nesting(payload) > _DEPTH_MAX:
+        raise ValueError("nested too deep")
+    return json.loads(
+        payload.decode("utf-8"),
+        parse_float=_Number,
+        parse_int=_Number,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_unique,
+    )
+
+
+def _nesting(payload: bytes) -> int:
+    """The deepest nesting that these bytes could have; brackets inside texts count too."""
+    depth = deepest = 0
+    for octet in payload:
+        if octet in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif octet in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _refuse_constant(name: str) -> object:
+    raise NumberError(f"{name} is no number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that comes twice has two values: which one was measured cannot be known."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return result
+
+
+def _zigbee_fields(document: dict[str, Any], wall_ms: int | None) -> Events:
+    when = _device_time(document.get("last_seen"), wall_ms)
+    return [
+        _telemetry(name, document[name], quantity, when)
+        for name, quantity in _ZIGBEE.items()
+        if name in document
+    ]
+
+
+def _tasmota_fields(document: dict[str, Any], wall_ms: int | None) -> Events:
+    when = _device_time(document.get("Time"), wall_ms)
+    is_fahrenheit = document.get("TempUnit") == "F"
+    known = {
+        "Temperature": _TEMPERATURE_F if is_fahrenheit else _TEMPERATURE,
+        "Humidity": _HUMIDITY,
+        "Pressure": _PRESSURE,
+    }
+    if document.get("PressureUnit", "hPa") != "hPa":
+        del known["Pressure"]
+    events: Events = []
+    for sensor, fields in document.items():
+        if not isinstance(fields, dict):
+            continue
+        if _NAME.match(sensor) is None:
+            events.append(rejected(repr(sensor).encode(), Reason.FIELD))
+            continue
+        events += [
+            _telemetry(f"{sensor}/{quantity.name}", fields[name], quantity, when)
+            for name, quantity in known.items()
+            if name in fields
+        ]
+        if "UID" in fields:
+            events.append(_tag(f"{sensor}/tag", fields["UID"], when))
+    return events
+
+
+def _telemetry(
+    channel: str, value: object, quantity: _Quantity, when: _DeviceTime
+) -> Observation | Rejected:
+    raw = f"{channel}={value!r}"[:200].encode("utf-8", "backslashreplace")
+    if value is None:
+        return rejected(raw, Reason.SENTINEL)
+    if isinstance(value, bool):
+        value = _Number(int(value)) if quantity.unit == "C62" else value
+    if not isinstance(value, _Number):
+        return rejected(raw, Reason.FIELD)
+    try:
+        number = parse_decimal(value)
+    except NumberError:
+        return rejected(raw, Reason.NUMBER)
+    reason = _implausible(channel, number, quantity)
+    if reason is not None:
+        return rejected(raw, reason)
+    scaled = at_scale(number, quantity.exponent)
+    record = Telemetry(
+        value=scaled.value,
+        exponent=scaled.exponent,
+        unit=quantity.unit,
+        flags=when.flags,
+        device_time_ms=when.time_ms,
+    )
+    return Observation(channel=channel, quantity=quantity.name, unit=quantity.unit, record=record)
+
+
+def _implausible(channel: str, number: Scaled, quantity: _Quantity) -> Reason | None:
+    """Why this number is no measurement, or None."""
+    is_probe = channel.startswith("DS18") and quantity.name == "temperature"
+    power_on = 85 if quantity.unit == "CEL" else 185
+    if is_probe and _compare(number, power_on) == 0:
+        return Reason.SENTINEL
+    if _compare(number, quantity.low) < 0 or _compare(number, quantity.high) > 0:
+        return Reason.FIELD
+    return None
+
+
+def _compare(number: Scaled, whole: int) -> int:
+    """Below 0, 0 or above 0 as the number is below, at or above the whole one."""
+    if number.exponent >= 0:
+        return number.value * int(10**number.exponent) - whole
+    return number.value - whole * int(10**-number.exponent)
+
+
+def _tag(channel: str, uid: object, when: _DeviceTime) -> Observation | Rejected:
+    """An HF tag's UID. Any card can be made to say any UID, hence the mark."""
+    if not isinstance(uid, str) or isinstance(uid, _Number) or _UID.match(uid) is None:
+        return rejected(channel.encode(), Reason.FIELD)
+    record = TagSighting(
+        epc=bytes.fromhex(uid),
+        flags=when.flags | FLAG_UNAUTHENTICATED,
+        device_time_ms=when.time_ms,
+    )
+    return Observation(channel=channel, quantity="tag", unit=None, record=record)
+
+
+def _device_time(claimed: object, wall_ms: int | None) -> _DeviceTime:
+    """The device's time with its flags; text without a zone is judged, but not stored."""
+    if claimed is None:
+        return _DeviceTime(None, FLAG_OK)
+    try:
+        time_ms, is_zoned = _moment(claimed)
+    except (ValueError, OverflowError, NumberError):
+        return _DeviceTime(None, FLAG_SUSPECT)
+    flags = FLAG_OK
+    latest = _YEAR_2100_MS if wall_ms is None else wall_ms + _TOLERANCE_MS
+    if not _YEAR_2000_MS <= time_ms <= latest + (0 if is_zoned else 24 * _TOLERANCE_MS):
+        flags = FLAG_SUSPECT
+    elif is_zoned and wall_ms is not None and time_ms < wall_ms - _TOLERANCE_MS:
+        flags = FLAG_STALE
+    is_storable = is_zoned and 0 <= time_ms <= TIME_MS_MAX
+    return _DeviceTime(time_ms if is_storable else None, flags)
+
+
+def _moment(claimed: object) -> tuple[int, bool]:
+    """UTC since 1970 and whether the zone was known. Raises ValueError, OverflowError,
+    NumberError.
+    """
+    if isinstance(claimed, _Number):
+        number = parse_decimal(claimed)
+        if number.exponent > 0 or not 0 <= number.value <= TIME_MS_MAX * 1000:
+            raise ValueError("not milliseconds since 1970")
+        return number.value // int(10**-number.exponent), True
+    if not isinstance(claimed, str) or len(claimed) > 40:
+        raise ValueError("not a time")
+    moment = datetime.fromisoformat(claimed)
+    is_zoned = moment.tzinfo is not None
+    aware = moment if is_zoned else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(milliseconds=1), is_zoned
