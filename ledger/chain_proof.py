@@ -218,10 +218,10 @@ def encode_chain_part(part: ChainPart) -> bytes:
             VERSION,
             part.genesis,
             [
-                [_signed_header_value(signed), [[item.key, item.power] for item in following]]
+                [signed_header_value(signed), [[item.key, item.power] for item in following]]
                 for signed, following in part.changes
             ],
-            _signed_header_value(part.signed_header),
+            signed_header_value(part.signed_header),
             [part.app.log_size, part.app.log_root, part.app.map_root],
             [[item.index, item.leaf, item.path] for item in part.leaves],
             [[item.key, item.value, item.proof.to_value()] for item in part.states],
@@ -229,7 +229,8 @@ def encode_chain_part(part: ChainPart) -> bytes:
     )
 
 
-def _signed_header_value(signed: SignedHeader) -> list[Any]:
+def signed_header_value(signed: SignedHeader) -> list[Any]:
+    """A signed header in its order on the wire; the chain id is left out."""
     header, commit, last = signed.header, signed.commit, signed.header.last_block_id
     return [
         [
@@ -277,7 +278,7 @@ def decode_chain_part(data: bytes) -> ChainPart:
     part = ChainPart(
         genesis=value[1],
         changes=tuple(_change(item, chain_id) for item in value[2]),
-        signed_header=_signed_header(value[3], chain_id),
+        signed_header=signed_header_from_value(value[3], chain_id),
         app=AppRoots(log_size, log_root, map_root),
         leaves=tuple(_leaf(item) for item in value[5]),
         states=tuple(_state(item) for item in value[6]),
@@ -294,7 +295,7 @@ def _check_ascending(what: str, places: list[Any]) -> None:
 
 def _change(value: object, chain_id: str) -> tuple[SignedHeader, tuple[Validator, ...]]:
     signed, rows = _fields(value, "validator-set change", list, list)
-    return _signed_header(signed, chain_id), tuple(validator_from_value(row) for row in rows)
+    return signed_header_from_value(signed, chain_id), tuple(validator_from_value(row) for row in rows)
 
 
 def _leaf(value: object) -> ProvenLeaf:
@@ -312,7 +313,8 @@ def _state(value: object) -> ProvenState:
     return ProvenState(key, stored, map_proof_from_value(proof))
 
 
-def _signed_header(value: object, chain_id: str) -> SignedHeader:
+def signed_header_from_value(value: object, chain_id: str) -> SignedHeader:
+    """The signed header in a decoded canonical value; raises InputError subclasses."""
     header, commit = _fields(value, "signed header", list, list)
     return SignedHeader(_header(header, chain_id), _commit(commit))
 

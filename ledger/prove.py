@@ -1,0 +1,184 @@
+"""Making the feed part of a bundle from what a store holds: open the runs of the span, prove, leave out the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ledger.block import BlockHeader
+from ledger.entry import CONTROL_SLOT, PUBLIC_AUDIENCE, audience_of
+from ledger.errors import UncheckableError
+from ledger.feed_store import (
+    FeedName,
+    get_head,
+    get_run_head,
+    need_header,
+    node_reader,
+)
+from ledger.hashing import leaf_hash
+from ledger.merkle import NodeReader, merge_ranges, range_path, tree_root
+from ledger.mirror import open_held_run, open_public_run
+from ledger.opening import OpenedRun
+from ledger.proof_bundle import FeedPart
+from ledger.sealed import PUBLIC_KEY
+from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
+
+KeyFor = Callable[[int, int], bytes | None]  # audience, key epoch -> audience key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Heights of a proof: `base` is the anchored block before it (None: from the feed's beginning)."""
+
+    base: int | None
+    last: int
+
+    @property
+    def heights(self) -> range:
+        """Every height that the proof shows, the base included."""
+        return range(0 if self.base is None else self.base, self.last + 1)
+
+
+def choose_span(anchors: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> Span:
+    """The narrowest bracketed span for an interval.
+
+    anchors: (height, chain time in ms) ascending. Raises UncheckableError if nothing was anchored after it.
+    """
+    before = [height for height, time_ms in anchors if time_ms <= from_ms]
+    after = [height for height, time_ms in anchors if time_ms >= to_ms]
+    if not after:
+        raise UncheckableError("nothing of this feed was anchored after the interval ends; try later")
+    return Span(base=max(before, default=None), last=min(after))
+
+
+def feed_part(
+    txn: Transaction, feed: FeedName, span: Span, slots: Sequence[int], key_for: KeyFor
+) -> FeedPart:
+    """The feed part for these slots (the control slot is added); raises UncheckableError, OpeningError."""
+    head = get_head(txn, feed, span.last)
+    if head is None:
+        raise UncheckableError(f"no head for height {span.last} is held here")
+    wanted = sorted({CONTROL_SLOT, *slots})
+    headers = [need_header(txn, feed, height) for height in span.heights]
+    runs = _OpenedRuns(txn, feed, key_for)
+    run_heads = []
+    for header in headers:
+        for audience in sorted({audience_of(slot) for slot in wanted}):
+            run_head = get_run_head(txn, feed, header.height, audience)
+            if run_head is not None:
+                run_heads.append((header.height, audience, run_head))
+    indexes = _wanted_indexes(headers, span, wanted, runs)
+    shown = [slot for slot in wanted if slot in runs.seen_slots]
+    ranges = merge_ranges([(index, 1) for index in indexes])
+    first_height = headers[0].height
+    return FeedPart(
+        head=head.encode(),
+        first_height=first_height,
+        headers=tuple(headers),
+        header_path=tuple(
+            range_path(
+                node_reader(txn, feed, TREE_HEADERS),
+                span.last + 1,
+                [(first_height, len(headers))],
+            )
+        ),
+        run_heads=tuple(run_heads),
+        slots=tuple(shown),
+        ranges=tuple(ranges),
+        leaves=tuple(runs.leaf(i) for first, count in ranges for i in range(first, first + count)),
+        leaf_path=tuple(range_path(runs.read, head.claim.size, ranges)),
+    )
+
+
+def _wanted_indexes(
+    headers: Sequence[BlockHeader], span: Span, slots: Sequence[int], runs: "_OpenedRuns"
+) -> set[int]:
+    """Leaf indexes that prove the slots whole: the base's summaries, all parts, descriptors, genesis."""
+    indexes = {0}
+    runs.open(0, PUBLIC_AUDIENCE)
+    for slot in slots:
+        descriptor: int | None = None
+        for header in headers:
+            if header.run_digest(audience_of(slot)) is None:
+                continue
+            opened = runs.open(header.height, audience_of(slot))
+            summary = opened.summaries.get(slot)
+            if summary is None:
+                continue
+            runs.seen_slots.add(slot)
+            indexes.add(opened.head.summary_index(slot))
+            if header.height != span.base:
+                indexes.update(range(summary.first_index, summary.first_index + summary.count))
+            descriptor = summary.descriptor_index
+        if descriptor is not None:
+            indexes.add(descriptor)
+            runs.open_at(descriptor, audience_of(slot))
+    return indexes
+
+
+class _OpenedRuns:
+    """Runs opened for one proof, and the feed's leaf tree read through them."""
+
+    def __init__(self, txn: Transaction, feed: FeedName, key_for: KeyFor) -> None:
+        self._txn, self._feed, self._key_for = txn, feed, key_for
+        self._held = node_reader(txn, feed, TREE_LEAVES)
+        self._opened: dict[tuple[int, int], OpenedRun] = {}
+        self._hashes: dict[tuple[int, int], list[bytes]] = {}
+        self.seen_slots: set[int] = set()
+
+    def open(self, height: int, audience: int) -> OpenedRun:
+        key = (height, audience)
+        if key not in self._opened:
+            opened = self._open(height, audience)
+            self._opened[key] = opened
+            self._hashes[key] = [leaf_hash(leaf) for leaf in opened.leaves]
+        return self._opened[key]
+
+    def _open(self, height: int, audience: int) -> OpenedRun:
+        if audience == PUBLIC_AUDIENCE:
+            return open_public_run(self._txn, self._feed, height)
+        head = get_run_head(self._txn, self._feed, height, audience)
+        key = self._key_for(audience, head.key_epoch) if head else None
+        if key is None:
+            raise UncheckableError(f"no key here for audience {audience} of block {height}")
+        return open_held_run(self._txn, self._feed, height=height, audience=audience, key=key)
+
+    def open_at(self, index: int, audience: int) -> None:
+        """Opens the run that holds a leaf (a descriptor may stand before the span)."""
+        if not any(o.head.first <= index < o.head.first + o.head.count for o in self._opened.values()):
+            self.open(self._height_of(index), audience)
+
+    def _height_of(self, index: int) -> int:
+        low, high = 0, max(height for height, _ in self._opened)
+        while low < high:
+            middle = (low + high) // 2
+            if need_header(self._txn, self._feed, middle).size <= index:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def leaf(self, index: int) -> bytes:
+        for opened in self._opened.values():
+            if opened.head.first <= index < opened.head.first + opened.head.count:
+                return opened.leaves[index - opened.head.first]
+        raise UncheckableError(f"leaf {index} is in no opened run")
+
+    @property
+    def read(self) -> NodeReader:
+        return self._read
+
+    def _read(self, level: int, index: int) -> bytes:
+        first, end = index << level, (index + 1) << level
+        for key, opened in self._opened.items():
+            start = opened.head.first
+            if start <= first and end <= start + opened.head.count:
+                return tree_root(self._hashes[key][first - start : end - start])
+        return self._held(level, index)
+
+
+def keys_from(held: dict[tuple[int, int], bytes]) -> KeyFor:
+    """Looks keys up by (audience, key epoch); audience 0 is always readable."""
+
+    def key_for(audience: int, key_epoch: int) -> bytes | None:
+        return PUBLIC_KEY if audience == PUBLIC_AUDIENCE else held.get((audience, key_epoch))
+
+    return key_for
