@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev check test nightly demo bench sim lock format
+.PHONY: help dev check test nightly demo bench lock format
 
 help: ## show these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,10 +30,6 @@ demo: ## two gateways, a node, a trip of some hours in two minutes, and a proof
 bench: ## time the paths that docs/performance.md speaks of
 	@$(PYTHON) tools/bootstrap.py --goal dev
 	@$(RUN) tools/bench.py $(ARGS)
-
-sim: ## seeded simulation of many gateways (SEED=n)
-	@$(PYTHON) tools/bootstrap.py --goal dev
-	@$(RUN) tools/sim.py $(if $(SEED),--seed $(SEED),)
 
 format: ## let ruff write the format
 	@$(PYTHON) tools/bootstrap.py --goal dev
