@@ -88,11 +88,19 @@ class AnchorKeyError(AnchorError):
 
 
 class ConflictError(RefutedError):
-    """Two signed or bound statements of one feed exclude each other."""
+    """Statements of one feed exclude each other; `sides` holds them where all of them are signed."""
+
+    def __init__(self, text: str, sides: tuple[bytes, ...] = ()) -> None:
+        super().__init__(text)
+        self.sides = sides
 
 
 class UncheckableError(LedgerError):
     """Nothing was disproved, but something needed for an answer is missing."""
+
+
+class UnsignedBlocksError(UncheckableError):
+    """Blocks held above the newest head are not those that a head now signs: they have to come again."""
 
 
 class LocalError(LedgerError):

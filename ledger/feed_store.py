@@ -116,6 +116,15 @@ def put_cut(txn: Transaction, made: Cut) -> None:
     put_state(txn, made.state)
 
 
+def delete_blocks(txn: Transaction, feed: FeedName, first: int, end: int) -> None:
+    """Removes the blocks of heights [first, end)."""
+    for height in range(first, end):
+        txn.delete("headers", _height(feed, height))
+        for table in ("run_heads", "run_bodies", "ciphertexts"):
+            for key, _ in list(txn.scan(table, _height(feed, height))):
+                txn.delete(table, key)
+
+
 def get_header(txn: Transaction, feed: FeedName, height: int) -> BlockHeader | None:
     """A block header, None where it is not held."""
     data = txn.get("headers", _height(feed, height))

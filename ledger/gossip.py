@@ -296,7 +296,8 @@ class FeedReceiver:
         try:
             self._sink.accept_block(block.parts())
         except UncheckableError as error:
-            return [message(NO, block.feed[0], NO_OUT_OF_TURN, str(error)[:TEXT_MAX])]
+            text = str(error)[:TEXT_MAX]
+            return [message(NO, block.feed[0], NO_OUT_OF_TURN, text), self._want(block.feed)]
         except ConflictError as error:
             return [message(NO, block.feed[0], NO_CONFLICT, str(error)[:TEXT_MAX])]
         except (InputError, RefutedError) as error:
@@ -308,13 +309,19 @@ class FeedReceiver:
 
     def _head(self, data: bytes) -> list[bytes]:
         claim = decode_head(data).claim
+        feed = (claim.feed_id, claim.epoch)
+        if feed not in self._offers:
+            raise FormatError("gossip message", "a head of a feed that was not offered")
         try:
             self._sink.accept_head(data)
         except UncheckableError as error:
-            return [message(NO, claim.feed_id, NO_OUT_OF_TURN, str(error)[:TEXT_MAX])]
+            text = str(error)[:TEXT_MAX]
+            return [message(NO, claim.feed_id, NO_OUT_OF_TURN, text), self._want(feed)]
         except ConflictError as error:
             return [message(NO, claim.feed_id, NO_CONFLICT, str(error)[:TEXT_MAX])]
-        return [self._state((claim.feed_id, claim.epoch))]
+        except RefutedError as error:
+            raise FormatError("head", str(error)) from error
+        return [self._state(feed)]
 
     def _grant(self, fields: list[Any]) -> list[bytes]:
         feed_id, epoch, audience, key_epoch, sealed = fields

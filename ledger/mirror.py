@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ledger.block import (
+    NO_PREVIOUS,
     Block,
     BlockHeader,
     Run,
@@ -18,7 +19,13 @@ from ledger.block import (
 )
 from ledger.canonical import encode
 from ledger.entry import PUBLIC_AUDIENCE
-from ledger.errors import ConflictError, FormatError, LimitError, UncheckableError
+from ledger.errors import (
+    ConflictError,
+    FormatError,
+    LimitError,
+    UncheckableError,
+    UnsignedBlocksError,
+)
 from ledger.feed import (
     AnchorItem,
     AnchorState,
@@ -30,7 +37,9 @@ from ledger.feed_store import (
     feed_prefix,
     get_header,
     get_run,
+    delete_blocks,
     get_state,
+    head_at_or_above,
     newest_head,
     node_reader,
     put_block,
@@ -41,7 +50,14 @@ from ledger.feed_store import (
 from ledger.frontier import Frontier
 from ledger.hashing import sha256
 from ledger.head import Head, decode_head
-from ledger.merkle import EMPTY_ROOT, consistency_path, inclusion_path, span_root
+from ledger.merkle import (
+    EMPTY_ROOT,
+    NodeReader,
+    consistency_path,
+    dyadic_parts,
+    inclusion_path,
+    span_root,
+)
 from ledger.opening import OpenedRun, open_run
 from ledger.sealed import PUBLIC_KEY, place_of, run_key
 from ledger.sealer import FeedState
@@ -70,18 +86,20 @@ def blocks_held(txn: Transaction, feed: FeedName) -> int:
 def accept_block(txn: Transaction, parts: BlockParts) -> BlockHeader:
     """Checks and stores the next block of a feed; one already held is accepted again silently.
 
-    Raises InputError for malformed bytes, UncheckableError for a block out of turn, and ConflictError, with
-    both sides kept, where it excludes what is held. Enrolment is the caller's to check before.
+    Raises InputError for malformed bytes, UncheckableError for a block out of turn, ConflictError where its
+    parts contradict each other or the signed block of that height, and UnsignedBlocksError where it differs
+    from a block that no head has signed yet: no side is proven then. Enrolment is the caller's to check.
     """
     header = decode_header(parts.header)
     feed = (header.feed_id, header.epoch)
     state = get_state(txn, feed) or FeedState(feed_id=header.feed_id, epoch=header.epoch, slots={})
     held = get_header(txn, feed, header.height)
     if held is not None:
-        if held.digest != header.digest:
-            keep_conflict(txn, feed, [held.encode(), parts.header])
-            raise ConflictError(f"two blocks at height {header.height}")
-        return header
+        if held.digest == header.digest:
+            return header
+        if signed_height(txn, feed) >= header.height:
+            raise ConflictError(f"not the signed block of height {header.height}")
+        raise UnsignedBlocksError(f"another unsigned block is held at height {header.height}")
     if header.height != state.height:
         raise UncheckableError(f"height {header.height} before height {state.height}")
     previous = get_header(txn, feed, header.height - 1) if header.height else None
@@ -115,6 +133,31 @@ def _checked_runs(header: BlockHeader, parts: BlockParts) -> Block:
     return Block(header=header, runs=tuple(runs))
 
 
+def signed_height(txn: Transaction, feed: FeedName) -> int:
+    """Height of the newest head held, -1 where there is none."""
+    head = newest_head(txn, feed)
+    return head.claim.height if head else -1
+
+
+def drop_unsigned(txn: Transaction, feed: FeedName) -> None:
+    """Lets go of blocks that no held head covers: any carrier could have made them up."""
+    state, height = get_state(txn, feed), signed_height(txn, feed) + 1
+    if state is None or state.height <= height:
+        return
+    delete_blocks(txn, feed, height, state.height)
+    last = get_header(txn, feed, height - 1) if height else None
+    size = last.size if last else 0
+    restored = replace(
+        state,
+        height=height,
+        jseq_end=last.jseq_end if last else 0,
+        prev_digest=last.digest if last else NO_PREVIOUS,
+        leaves=frontier_at(node_reader(txn, feed, TREE_LEAVES), size),
+        headers=frontier_at(node_reader(txn, feed, TREE_HEADERS), height),
+    )
+    put_state(txn, restored)
+
+
 def keep_conflict(txn: Transaction, feed: FeedName, sides: Sequence[bytes]) -> None:
     """Keeps two statements that exclude each other, for ever; the same pair is kept once."""
     evidence = encode([1, sorted(sides)])
@@ -129,8 +172,9 @@ def in_conflict(txn: Transaction, feed: FeedName) -> bool:
 def accept_head(txn: Transaction, data: bytes, key_of: KeyOf) -> Head:
     """Checks and stores a head whose block is held.
 
-    Raises InputError, SignatureError, UncheckableError (block not held yet, feed not enrolled) or
-    ConflictError, with head and header kept: the signer signed another history than the one held.
+    Raises InputError, SignatureError, UncheckableError (block not held yet, feed not enrolled), ConflictError
+    with both heads where the signer signed two histories, or UnsignedBlocksError where the held blocks above
+    the newest head are not the signed ones.
     """
     head = decode_head(data)
     claim = head.claim
@@ -144,8 +188,11 @@ def accept_head(txn: Transaction, data: bytes, key_of: KeyOf) -> Head:
         raise UncheckableError(f"head for height {claim.height} before its block")
     same_tree = (claim.size, claim.root) == (header.size, header.root)
     if not same_tree or claim.block_root != header_root(txn, feed, claim.height + 1):
-        keep_conflict(txn, feed, [data, header.encode()])
-        raise ConflictError(f"head and blocks differ at height {claim.height}")
+        covering = head_at_or_above(txn, feed, claim.height)
+        if covering is None:
+            raise UnsignedBlocksError(f"held blocks are not those signed at height {claim.height}")
+        sides = (data, header.encode(), covering.encode())
+        raise ConflictError(f"two histories are signed at height {claim.height}", sides)
     put_head(txn, head)
     return head
 
@@ -157,15 +204,9 @@ def header_root(txn: Transaction, feed: FeedName, count: int) -> bytes:
     return span_root(node_reader(txn, feed, TREE_HEADERS), 0, count)
 
 
-def header_frontier(txn: Transaction, feed: FeedName, count: int) -> Frontier:
-    """Frontier of the header tree over the first `count` headers."""
-    read = node_reader(txn, feed, TREE_HEADERS)
-    nodes, at = [], 0
-    for level in range(count.bit_length() - 1, -1, -1):
-        if count >> level & 1:
-            nodes.append(read(level, at >> level))
-            at += 1 << level
-    return Frontier(count, tuple(nodes))
+def frontier_at(read: NodeReader, size: int) -> Frontier:
+    """Frontier of a tree at an earlier size."""
+    return Frontier(size, tuple(read(level, index) for level, index in dyadic_parts(0, size)))
 
 
 def accept_grant(txn: Transaction, feed: FeedName, audience: int, key_epoch: int, sealed: bytes) -> None:

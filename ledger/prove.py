@@ -46,7 +46,8 @@ def choose_span(anchors: Sequence[tuple[int, int]], from_ms: int, to_ms: int) ->
     after = [height for height, time_ms in anchors if time_ms >= to_ms]
     if not after:
         raise UncheckableError("nothing of this feed was anchored after the interval ends; try later")
-    return Span(base=max(before, default=None), last=min(after))
+    # Block 0 as a base would save nothing: from there on a span shows the feed from its beginning.
+    return Span(base=max(before, default=0) or None, last=min(after))
 
 
 def feed_part(
