@@ -13,6 +13,8 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -94,8 +96,12 @@ async def pump(path: Path, broadcast: Broadcast) -> None:
         broadcast.send(batch)
 
 
-def make_app(path: Path) -> Starlette:
-    """Return the web application that shows the events of the file at path."""
+def make_app(path: Path, hosts: Sequence[str]) -> Starlette:
+    """Return the web application that shows the events of the file at path.
+
+    hosts: names that a browser may ask for; a foreign page that points its own name at this
+    machine gets nothing.
+    """
     broadcast = Broadcast(Fold())
 
     async def show_page(_request: Request) -> Response:
@@ -134,7 +140,14 @@ def make_app(path: Path) -> Starlette:
         Route("/static/{name}", show_asset),
         Route("/healthz", tell_health),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[guard])
+
+
+def hosts_of(listener: socket.socket) -> list[str]:
+    """Return the names a page on this address goes by: on loopback only the local ones."""
+    host = str(listener.getsockname()[0])
+    return ["127.0.0.1", "localhost"] if host.startswith("127.") else ["*"]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -160,7 +173,7 @@ def address_of(listener: socket.socket) -> str:
 def serve(path: Path, listener: socket.socket) -> None:
     """Serve the page until SIGINT or SIGTERM."""
     config = uvicorn.Config(
-        make_app(path),
+        make_app(path, hosts_of(listener)),
         log_level="warning",
         access_log=False,
         server_header=False,
