@@ -136,7 +136,7 @@ func chain(chainID string, secrets []string, powers []int64, joiner string) []ob
 		if height%2 == 0 {
 			txs = append(txs, []byte(fmt.Sprintf("tx a of %d", height)), make([]byte, 70_000*int(height/4)))
 			results = append(results, &abci.ExecTxResult{Code: 0, Data: []byte{0x81, 0x00}, Log: "not hashed"},
-				&abci.ExecTxResult{Code: 17, GasWanted: 3, GasUsed: 2})
+				&abci.ExecTxResult{Code: 17, GasWanted: height & 2, GasUsed: height & 2})
 		}
 		block := must(state.MakeBlock(height, txs, last, nil, state.Validators.Proposer.Address))
 		parts := must(block.MakePartSet(types.BlockPartSizeBytes))

@@ -1,0 +1,113 @@
+"""Kind 4: heads of many gateways. Body: [ 1, [+ anchor-item] ] (items as `ledger.feed` has them).
+
+The chain is a witness: no consistency proof of both trees from what is anchored, no anchor. Each
+item has its own outcome, and a head that was anchored before is accepted again without effect.
+"""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from consortium.app.parties import require_version
+from consortium.app.refusal import Code, Refused
+from consortium.app.state import BlockContext, Draft
+from consortium.transaction import Transaction, fields
+from ledger.errors import AnchorError, InputError, RefutedError
+from ledger.feed import AnchorState, anchor_item_from_value, check_anchor
+from ledger.hashing import tagged
+from ledger.head import decode_head
+from ledger.signing import PublicKey
+
+ITEMS_MAX: Final = 512
+
+
+def anchor_heads(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[Code, ...]:
+    """Anchors each head that may be anchored; the outcome of each, in order."""
+    version, items = fields(transaction.body, int, list)
+    require_version(version)
+    if not 0 < len(items) <= ITEMS_MAX:
+        raise Refused(Code.TOO_MANY_ITEMS, f"not 1 to {ITEMS_MAX} items")
+    return each(draft, items, lambda fork, index, item: _anchor(fork, index, item, context))
+
+
+def each(draft: Draft, items: list[Any], handle: Any) -> tuple[Code, ...]:
+    """Outcome of each item; a refused one leaves no trace and does not harm the others."""
+    codes = []
+    for index, item in enumerate(items):
+        fork = draft.fork()
+        try:
+            handle(fork, index, item)
+        except Refused as refused:
+            codes.append(refused.code)
+        else:
+            draft.adopt(fork)
+            codes.append(Code.ACCEPTED)
+    return tuple(codes)
+
+
+@lru_cache(maxsize=4096)
+def _public_key(alg: int, spki: bytes) -> PublicKey:
+    return PublicKey(alg, spki)
+
+
+def head_mark(head_digest: bytes) -> bytes:
+    """The mark of a head that was anchored."""
+    return tagged("wharf/anchored/1", head_digest)
+
+
+def gateway_key(draft: Draft, feed_id: bytes) -> PublicKey:
+    """The key that a feed is enrolled with, revoked or not."""
+    gateway = draft.get("gateway", feed_id)
+    if gateway is None:
+        raise Refused(Code.GATEWAY_UNKNOWN, "the feed is not enrolled")
+    return _public_key(gateway[1], gateway[2])
+
+
+def anchored_state(draft: Draft, feed_id: bytes, epoch: int) -> AnchorState | None:
+    """What is anchored of a feed's epoch."""
+    row = draft.get("feed", feed_id, epoch)
+    if row is None:
+        return None
+    height, size, root, block_root, head_digest, _ = row
+    return AnchorState(
+        feed_id=feed_id,
+        epoch=epoch,
+        height=height,
+        size=size,
+        root=root,
+        block_root=block_root,
+        head_digest=head_digest,
+    )
+
+
+def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> None:
+    try:
+        item = anchor_item_from_value(value)
+        claim = decode_head(item.head).claim
+    except (InputError, RefutedError) as error:
+        raise Refused(Code.BODY_WRONG, str(error)) from error
+    key = gateway_key(draft, claim.feed_id)
+    if draft.is_marked(head_mark(claim.digest)):
+        return
+    _require_open(draft, claim.feed_id, claim.epoch)
+    previous = anchored_state(draft, claim.feed_id, claim.epoch)
+    try:
+        state = check_anchor(previous, item, key)
+    except AnchorError as error:
+        raise Refused(Code(error.code), str(error)) from error
+    # The same trees signed again (another date or counter): nothing new is witnessed.
+    if state == previous:
+        return
+    draft.mark(head_mark(state.head_digest))
+    values = (state.height, state.size, state.root, state.block_root, state.head_digest)
+    draft.put(("feed", state.feed_id, state.epoch), *values, context.time_ms)
+    draft.record(index, 4, state.feed_id, state.epoch, *values)
+
+
+def _require_open(draft: Draft, feed_id: bytes, epoch: int) -> None:
+    gateway = draft.get("gateway", feed_id)
+    if gateway is None or gateway[6] is not None:
+        raise Refused(Code.GATEWAY_REVOKED, "the gateway's key is revoked")
+    if draft.get("frozen", feed_id) is not None:
+        raise Refused(Code.FEED_FROZEN, "the feed is frozen by evidence of a conflict")
+    if epoch != 0:
+        raise Refused(Code.EPOCH_NOT_OPEN, f"the owner has not opened epoch {epoch}")

@@ -1,0 +1,97 @@
+"""The application behind any engine: CheckTx, FinalizeBlock, Commit (ABCI 2.0 by meaning).
+
+Engine-independent and deterministic: the engine gives height, time and transactions, and gets
+results and the application's hash. Nothing becomes the state before `commit`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from consortium.app.apply import TxResult, check, decode_checked, deliver
+from consortium.app.refusal import Code, Refused
+from consortium.app.state import (
+    BlockContext,
+    ChainState,
+    Draft,
+    Marks,
+    Outcome,
+    extended,
+)
+from consortium.errors import LocalError
+from ledger.chain_genesis import Genesis
+from ledger.chain_proof import APP_VERSION, LogLeaf
+
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FinalizedBlock:
+    """What a block leads to: results in order, the hash for the next header, and what to store."""
+
+    results: tuple[TxResult, ...]
+    app_hash: bytes
+    outcome: Outcome
+
+
+class Application:
+    """Holds the committed state; `marks` are read from where `commit`ted outcomes are stored."""
+
+    def __init__(self, genesis: Genesis, *, state: ChainState, height: int, marks: Marks) -> None:
+        """`state` and `height`: as last committed; `genesis_state` and 0 on a new chain."""
+        if genesis.app_version != APP_VERSION or genesis.admission_votes_min != 1:
+            raise LocalError("the genesis asks for rules that this version does not have")
+        self.genesis = genesis
+        self.state = state
+        self.height = height
+        self._marks = marks
+
+    @property
+    def app_hash(self) -> bytes:
+        """Hash of the committed state."""
+        return self.state.roots.app_hash
+
+    def check_tx(self, data: bytes, *, time_ms: int) -> TxResult:
+        """Whether a transaction may wait for a block. Says nothing of its items' outcomes."""
+        context = BlockContext(self.genesis.chain_id, self.height + 1, time_ms)
+        draft = Draft(self.state.map, self._marks)
+        try:
+            check(draft, decode_checked(data), context)
+        except Refused as refused:
+            return TxResult(refused.code, text=refused.text)
+        return TxResult(Code.ACCEPTED)
+
+    def finalize_block(self, *, height: int, time_ns: int, txs: Sequence[bytes]) -> FinalizedBlock:
+        """The block's outcome on top of the committed state, which stays as it is."""
+        context = BlockContext(self.genesis.chain_id, height, time_ns // NS_PER_MS)
+        draft = Draft(self.state.map, self._marks)
+        results, leaves = [], []
+        for data in txs:
+            seen = len(draft.records)
+            result, tx_id = deliver(draft, data, context)
+            results.append(result)
+            if tx_id is not None:
+                leaves += [
+                    LogLeaf(
+                        tx_id=tx_id,
+                        item_index=drafted.item_index,
+                        code=Code.ACCEPTED.value,
+                        time_ms=context.time_ms,
+                        chain_height=height,
+                        record=drafted.record,
+                    )
+                    for drafted in draft.records[seen:]
+                ]
+        state = ChainState(draft.map, extended(self.state.log, tuple(leaves)))
+        outcome = Outcome(
+            height=height,
+            state=state,
+            puts=draft.puts,
+            leaves=tuple(leaves),
+            marks=draft.new_marks,
+        )
+        return FinalizedBlock(tuple(results), state.roots.app_hash, outcome)
+
+    def commit(self, outcome: Outcome) -> None:
+        """Makes an outcome the state; call after it is stored."""
+        self.state, self.height = outcome.state, outcome.height

@@ -1,0 +1,136 @@
+"""From transaction bytes to what they change, or to the refusal that they meet. Pure.
+
+Order of the checks, each with its own code: size and form, chain, expiry, replay, sender and key,
+signature, then the kind's own rules.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from consortium.app import anchors, conflicts, devices, gateways, parties, statements
+from consortium.app.refusal import Code, Refused
+from consortium.app.state import BlockContext, Draft
+from consortium.errors import MalformedError
+from consortium.transaction import (
+    KIND_ANCHORS,
+    KIND_CONFLICT,
+    KIND_DEVICE,
+    KIND_GATEWAY,
+    KIND_MIRRORED,
+    KIND_OPENED,
+    KIND_PARTY,
+    KIND_REVOKE,
+    NOT_AFTER_AHEAD_MAX,
+    SENDER_PARTY,
+    TX_BYTES_MAX,
+    Transaction,
+    decode_transaction,
+)
+from ledger.canonical import encode
+from ledger.errors import InputError, SignatureError
+from ledger.signing import PublicKey
+
+Handler = Callable[[Draft, Transaction, BlockContext], tuple[Code, ...]]
+
+HANDLERS: Final[Mapping[int, Handler]] = {
+    KIND_PARTY: parties.admit,
+    KIND_GATEWAY: gateways.enrol,
+    KIND_DEVICE: devices.record_devices,
+    KIND_ANCHORS: anchors.anchor_heads,
+    KIND_MIRRORED: statements.mirrored,
+    KIND_OPENED: statements.opened,
+    KIND_REVOKE: gateways.revoke,
+    KIND_CONFLICT: conflicts.report,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TxResult:
+    """Outcome of a transaction. `text` is for people and in no hash; `item_codes` one per item."""
+
+    code: Code
+    item_codes: tuple[Code, ...] = ()
+    text: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes that the engine hashes with the code: the items' codes, or nothing."""
+        return encode([int(code) for code in self.item_codes]) if self.item_codes else b""
+
+
+def decode_checked(data: bytes) -> Transaction:
+    """The transaction in these bytes; raises Refused by its size or form."""
+    if len(data) > TX_BYTES_MAX:
+        raise Refused(Code.OVERSIZED, f"{len(data)} bytes, more than {TX_BYTES_MAX}")
+    try:
+        return decode_transaction(data)
+    except MalformedError as error:
+        raise Refused(Code.MALFORMED, str(error)) from error
+
+
+def check(draft: Draft, transaction: Transaction, context: BlockContext) -> None:
+    """Raises Refused unless the transaction is for this chain, alive, new, and signed by its
+    sender.
+    """
+    if transaction.chain_id != context.chain_id:
+        raise Refused(Code.OTHER_CHAIN, f"for chain {transaction.chain_id!r}")
+    if transaction.not_after < context.height:
+        raise Refused(Code.EXPIRED, f"not after height {transaction.not_after}")
+    if transaction.not_after > context.height + NOT_AFTER_AHEAD_MAX:
+        raise Refused(Code.EXPIRY_TOO_FAR, f"expires more than {NOT_AFTER_AHEAD_MAX} heights ahead")
+    if transaction.kind not in HANDLERS:
+        raise Refused(Code.KIND_UNKNOWN, f"kind {transaction.kind}")
+    if draft.is_marked(transaction.tx_id):
+        raise Refused(Code.REPLAYED, "accepted before")
+    alg, spki = _sender_key(draft, transaction)
+    if alg != transaction.alg:
+        raise Refused(Code.KEY_NOT_SENDERS, "another algorithm than the key's")
+    if not _verifies(alg, spki, transaction.tbs, transaction.signature):
+        raise Refused(Code.SIGNATURE_WRONG, "the signature does not verify")
+
+
+def _sender_key(draft: Draft, transaction: Transaction) -> tuple[int, bytes]:
+    """(algorithm, SPKI) of the sender's key, if it is the one named and not revoked."""
+    sender = transaction.sender
+    is_party = sender.kind == SENDER_PARTY
+    known = draft.get("party" if is_party else "gateway", sender.id)
+    if known is None:
+        raise Refused(Code.SENDER_UNKNOWN, "the sender is not on this chain")
+    key = draft.get("signer" if is_party else "key", transaction.kid)
+    if key is None or key[0] != sender.id:
+        raise Refused(Code.KEY_NOT_SENDERS, "the key is not the sender's")
+    if key[2] is not None:
+        raise Refused(Code.KEY_REVOKED, "the key is revoked")
+    return known[1], known[2]
+
+
+@lru_cache(maxsize=8192)
+def _verifies(alg: int, spki: bytes, tbs: bytes, signature: bytes) -> bool:
+    """Whether the signature holds: a pure function, asked at the door and again in the block."""
+    try:
+        PublicKey(alg, spki).verify(tbs, signature)
+    except SignatureError:
+        return False
+    return True
+
+
+def deliver(draft: Draft, data: bytes, context: BlockContext) -> tuple[TxResult, bytes | None]:
+    """Applies one transaction to the draft: (result, transaction id), or a refusal and no trace."""
+    fork = draft.fork()
+    try:
+        transaction = decode_checked(data)
+        check(draft, transaction, context)
+        codes = HANDLERS[transaction.kind](fork, transaction, context)
+    except Refused as refused:
+        return TxResult(refused.code, text=refused.text), None
+    except (MalformedError, InputError) as error:
+        return TxResult(Code.BODY_WRONG, text=str(error)), None
+    if Code.ACCEPTED not in codes:
+        return TxResult(codes[0], codes, "no item was accepted"), None
+    if fork.records:
+        # What changed nothing may be sent again for ever: there is nothing to guard.
+        fork.mark(transaction.tx_id, transaction.not_after)
+    draft.adopt(fork)
+    return TxResult(Code.ACCEPTED, codes), transaction.tx_id

@@ -1,0 +1,91 @@
+"""Kinds 2 and 7: a party enrols its gateways and revokes their keys.
+
+Enrol body:  [ 1, feed-id, alg, spki, genesis-leaf, name, level, [* [device-id, slot,
+descriptor-hash, from-ms]] ] Revoke body: [ 1, feed-id ]
+"""
+
+from typing import Any, Final
+
+from consortium.app.devices import put_slot
+from consortium.app.parties import require_new_key, require_role, require_version
+from consortium.app.refusal import Code, Refused
+from consortium.app.state import BlockContext, Draft
+from consortium.transaction import SENDER_PARTY, Transaction, fields
+from ledger.chain_genesis import ROLE_CARRIER, ROLE_OPERATOR, ROLE_OWNER
+from ledger.errors import AnchorKeyError, FormatError
+from ledger.feed import feed_id_of_leaf
+from ledger.hashing import leaf_hash
+from ledger.signing import PublicKey, kid_of
+
+LEVELS: Final = frozenset({0, 1, 2})  # software or development, hardware claimed, attested
+NAME_CHARACTERS_MAX: Final = 100
+DEVICES_MAX: Final = 256
+
+
+def enrol(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[Code, ...]:
+    """Enrols one gateway of the sending party; the same again changes nothing."""
+    version, feed_id, alg, spki, genesis_leaf, name, level, devices = fields(
+        transaction.body, int, bytes, int, bytes, bytes, str, int, list
+    )
+    require_version(version)
+    require_role(draft, transaction, ROLE_OPERATOR, ROLE_CARRIER, ROLE_OWNER)
+    if level not in LEVELS or not 0 < len(name) <= NAME_CHARACTERS_MAX:
+        raise Refused(Code.BODY_WRONG, "level or name out of range")
+    _check_key_and_feed(alg, spki, feed_id, genesis_leaf)
+    row = [transaction.sender.id, alg, spki, level, leaf_hash(genesis_leaf)]
+    known = draft.get("gateway", feed_id)
+    if known is not None:
+        if known[:5] == row and known[6] is None:
+            return (Code.ACCEPTED,)
+        raise Refused(Code.GATEWAY_EXISTS, "the feed is enrolled with other values, or was revoked")
+    kid = kid_of(spki)
+    require_new_key(draft, kid)
+    draft.put(("gateway", feed_id), *row, context.time_ms, None)
+    draft.put(("key", kid), feed_id, context.time_ms, None)
+    draft.record(0, 2, feed_id, *row[:4], row[4], name)
+    _put_devices(draft, feed_id, transaction.sender.id, devices)
+    return (Code.ACCEPTED,)
+
+
+def _check_key_and_feed(alg: int, spki: bytes, feed_id: bytes, genesis_leaf: bytes) -> None:
+    try:
+        PublicKey(alg, spki)
+        own_feed_id = feed_id_of_leaf(genesis_leaf)
+    except (FormatError, AnchorKeyError) as error:
+        raise Refused(Code.BODY_WRONG, str(error)) from error
+    if own_feed_id != feed_id:
+        raise Refused(Code.FEED_ID_WRONG, "the feed id is not that of the genesis leaf")
+
+
+def _put_devices(draft: Draft, feed_id: bytes, party_id: bytes, devices: list[Any]) -> None:
+    if len(devices) > DEVICES_MAX:
+        raise Refused(Code.TOO_MANY_ITEMS, f"more than {DEVICES_MAX} devices")
+    for index, row in enumerate(devices):
+        device_id, slot, descriptor_hash, from_ms = fields(row, str, int, bytes, int)
+        put_slot(
+            draft,
+            index + 1,
+            party_id=party_id,
+            feed_id=feed_id,
+            row=[device_id, slot, descriptor_hash, from_ms, None],
+        )
+
+
+def revoke(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[Code, ...]:
+    """Revokes a gateway's key from this block on; its party or an operator may."""
+    version, feed_id = fields(transaction.body, int, bytes)
+    require_version(version)
+    gateway = draft.get("gateway", feed_id)
+    if gateway is None:
+        raise Refused(Code.GATEWAY_UNKNOWN, "no such gateway")
+    party_id, alg, spki, level, genesis_hash, enrolled_ms, revoked_ms = gateway
+    sender = transaction.sender
+    if sender.kind != SENDER_PARTY or sender.id != party_id:
+        require_role(draft, transaction, ROLE_OPERATOR)
+    if revoked_ms is not None:
+        return (Code.ACCEPTED,)
+    now = context.time_ms
+    draft.put(("gateway", feed_id), party_id, alg, spki, level, genesis_hash, enrolled_ms, now)
+    draft.put(("key", kid_of(spki)), feed_id, enrolled_ms, now)
+    draft.record(0, 7, feed_id, kid_of(spki))
+    return (Code.ACCEPTED,)

@@ -1,0 +1,53 @@
+"""Why a transaction or an item of one is refused: one table of stable numbers
+(docs/formats/chain.md).
+"""
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Result of a transaction or item. 0 is accepted; numbers are never given to another meaning.
+
+    100 to 104 are the ledger's own words for a head that may not be anchored (`ledger.errors`).
+    """
+
+    ACCEPTED = 0
+    MALFORMED = 1
+    OVERSIZED = 2
+    OTHER_CHAIN = 3
+    EXPIRED = 4
+    EXPIRY_TOO_FAR = 5
+    REPLAYED = 6
+    SENDER_UNKNOWN = 7
+    KEY_NOT_SENDERS = 8
+    KEY_REVOKED = 9
+    SIGNATURE_WRONG = 10
+    UNAUTHORISED = 11
+    KIND_UNKNOWN = 12
+    BODY_WRONG = 13
+    TOO_MANY_ITEMS = 14
+    PARTY_EXISTS = 20
+    KEY_IN_USE = 21
+    GATEWAY_UNKNOWN = 30
+    GATEWAY_EXISTS = 31
+    GATEWAY_REVOKED = 32
+    FEED_ID_WRONG = 33
+    DEVICE_OF_OTHER_PARTY = 40
+    SLOT_TAKEN = 41
+    DEVICE_FULL = 42
+    FEED_FROZEN = 50
+    EPOCH_NOT_OPEN = 51
+    NO_CONFLICT = 60
+    ANCHOR_REFUSED = 100
+    ANCHOR_SMALLER = 101
+    ANCHOR_FORKED = 102
+    ANCHOR_INCONSISTENT = 103
+    ANCHOR_KEY = 104
+
+
+class Refused(Exception):  # noqa: N818  # an outcome, not an error: nothing is wrong with the chain
+    """Ends a handler; whatever it did so far is dropped."""
+
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text

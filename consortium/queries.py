@@ -1,0 +1,188 @@
+"""Reads with proofs: the chain's part of a proof bundle, for what a caller selects.
+
+selector = [ 1, index ]                                    ; one leaf of the log
+         / [ 2, feed-id, epoch, height ]                   ; first anchor at this height or above
+         / [ 3, feed-id, epoch, height ]                   ; last anchor at this height or below
+         / [ 4, feed-id, epoch, time-ms ]                  ; last anchor dated at this time or
+         before / [ 5, feed-id, epoch, time-ms ]                  ; first anchor dated at this time
+         or after / [ 6, feed-id, epoch, from-height, to-height ]   ; mirror statements, both ends
+         included / [ 7, feed-id, epoch, from-height, to-height ]   ; opened statements, both ends
+         included
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from consortium.app.state import ChainState
+from consortium.errors import MalformedError, NotYetProvenError
+from consortium.transaction import ID_BYTES, fields
+from ledger.chain_proof import (
+    RECORD_ANCHOR,
+    RECORD_MIRROR,
+    RECORD_OPENED,
+    ChainPart,
+    ProvenLeaf,
+    ProvenState,
+    SignedHeader,
+)
+from ledger.comet import Validator
+from ledger.merkle import inclusion_path
+
+SELECT_INDEX: Final = 1
+SELECT_ANCHOR_FROM_HEIGHT: Final = 2
+SELECT_ANCHOR_TO_HEIGHT: Final = 3
+SELECT_ANCHOR_TO_TIME: Final = 4
+SELECT_ANCHOR_FROM_TIME: Final = 5
+SELECT_MIRRORED: Final = 6
+SELECT_OPENED: Final = 7
+SELECTORS_MAX: Final = 1_000
+KEYS_MAX: Final = 1_000
+LEAVES_MAX: Final = 20_000
+EPOCH_MAX: Final = (1 << 32) - 1
+HEIGHT_MAX: Final = (1 << 63) - 1
+
+Place = tuple[int, int, int]  # height in the feed, index in the log, chain time in ms
+
+
+class LogReader(Protocol):
+    """The committed log, as `consortium.state_store.StateStore` holds it."""
+
+    def leaf(self, index: int) -> bytes | None:
+        """A leaf of the log."""
+
+    def node(self, level: int, index: int) -> bytes:
+        """Hash of a complete subtree."""
+
+    def places(self, kind: int, feed_id: bytes, epoch: int, first_height: int) -> Iterable[Place]:
+        """Places of a feed's records of a kind, heights ascending."""
+
+
+def select(log: LogReader, selectors: object) -> list[int]:
+    """Indexes of the leaves that the selectors ask for, ascending.
+
+    Raises MalformedError, or NotYetProvenError where a single anchor that was asked for is not
+    there.
+    """
+    if not isinstance(selectors, list) or len(selectors) > SELECTORS_MAX:
+        raise MalformedError(f"selectors are not a list of at most {SELECTORS_MAX}")
+    chosen: set[int] = set()
+    for selector in selectors:
+        chosen.update(_selected(log, selector))
+    if len(chosen) > LEAVES_MAX:
+        raise MalformedError(
+            f"{len(chosen)} leaves are more than {LEAVES_MAX}; ask for less at once"
+        )
+    return sorted(chosen)
+
+
+def _selected(log: LogReader, selector: object) -> list[int]:
+    kind = selector[0] if isinstance(selector, list) and selector else None
+    if kind == SELECT_INDEX:
+        return [fields(selector, int, int)[1]]
+    if kind in (SELECT_MIRRORED, SELECT_OPENED):
+        _, feed_id, epoch, first, last = fields(selector, int, bytes, int, int, int)
+        _check_place(feed_id, epoch, first)
+        record = RECORD_MIRROR if kind == SELECT_MIRRORED else RECORD_OPENED
+        return [
+            index
+            for height, index, _ in log.places(record, feed_id, epoch, first)
+            if height <= last
+        ]
+    if kind in _ANCHOR_CHOICES:
+        _, feed_id, epoch, bound = fields(selector, int, bytes, int, int)
+        _check_place(feed_id, epoch, bound)
+        return [_anchor(log, kind, feed_id=feed_id, epoch=epoch, bound=bound)]
+    raise MalformedError("selector of an unknown kind")
+
+
+_ANCHOR_CHOICES: Final = frozenset(
+    {
+        SELECT_ANCHOR_FROM_HEIGHT,
+        SELECT_ANCHOR_TO_HEIGHT,
+        SELECT_ANCHOR_TO_TIME,
+        SELECT_ANCHOR_FROM_TIME,
+    }
+)
+
+
+def _check_place(feed_id: bytes, epoch: int, bound: int) -> None:
+    if len(feed_id) != ID_BYTES or not 0 <= epoch <= EPOCH_MAX or not 0 <= bound <= HEIGHT_MAX:
+        raise MalformedError("feed id, epoch, height or time out of range")
+
+
+def _anchor(log: LogReader, kind: int, *, feed_id: bytes, epoch: int, bound: int) -> int:
+    first = bound if kind == SELECT_ANCHOR_FROM_HEIGHT else 0
+    found = None
+    for height, index, time_ms in log.places(RECORD_ANCHOR, feed_id, epoch, first):
+        if kind == SELECT_ANCHOR_FROM_HEIGHT:
+            return index
+        if kind == SELECT_ANCHOR_FROM_TIME and time_ms >= bound:
+            return index
+        if kind == SELECT_ANCHOR_TO_HEIGHT and height > bound:
+            break
+        if kind == SELECT_ANCHOR_TO_TIME and time_ms > bound:
+            break
+        found = index
+    if found is None or kind == SELECT_ANCHOR_FROM_TIME:
+        raise NotYetProvenError("no such anchor on the chain")
+    return found
+
+
+def anchor_places(
+    log: LogReader, feed_id: bytes, epoch: int, *, first_height: int, limit: int
+) -> list[Place]:
+    """(height, log index, chain time ms) of a feed's anchors, heights ascending, at most
+    `limit`.
+    """
+    _check_place(feed_id, epoch, first_height)
+    places = []
+    for place in log.places(RECORD_ANCHOR, feed_id, epoch, first_height):
+        places.append(place)
+        if len(places) >= limit:
+            break
+    return places
+
+
+def build_chain_part(
+    *,
+    genesis: bytes,
+    changes: Sequence[tuple[SignedHeader, tuple[Validator, ...]]],
+    signed_header: SignedHeader,
+    state: ChainState,
+    log: LogReader,
+    selectors: object,
+    keys: object,
+) -> ChainPart:
+    """The chain part for selected leaves and map keys under one signed header.
+
+    Raises MalformedError, or NotYetProvenError where header and state do not belong together.
+    """
+    if signed_header.header.app_hash != state.roots.app_hash:
+        raise NotYetProvenError("no signed header carries the newest state yet")
+    return ChainPart(
+        genesis=genesis,
+        changes=tuple(changes),
+        signed_header=signed_header,
+        app=state.roots,
+        leaves=tuple(_leaf(log, index, state.log.size) for index in select(log, selectors)),
+        states=tuple(
+            ProvenState(key, state.map.get(key), state.map.prove(key)) for key in _keys(keys)
+        ),
+    )
+
+
+def _keys(keys: Any) -> list[bytes]:
+    if (
+        not isinstance(keys, list)
+        or len(keys) > KEYS_MAX
+        or any(type(k) is not bytes for k in keys)
+    ):
+        raise MalformedError(f"keys are not a list of at most {KEYS_MAX} byte strings")
+    return sorted(set(keys))
+
+
+def _leaf(log: LogReader, index: int, size: int) -> ProvenLeaf:
+    leaf = log.leaf(index) if 0 <= index < size else None
+    if leaf is None:
+        raise NotYetProvenError(f"the log has no leaf {index}")
+    return ProvenLeaf(index, leaf, tuple(inclusion_path(log.node, index, size)))

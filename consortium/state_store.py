@@ -1,0 +1,241 @@
+"""The chain machine's two LMDB environments: the application's state, and the chain blocks.
+
+They are apart because they are two histories: an engine may hold a block that the application has
+not taken yet, and hands it over again at the next start. One write transaction per chain block in
+each. All calls of one store come from one thread (LMDB closes badly from another).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from consortium.app.state import ChainState, Outcome
+from consortium.errors import ChainStoreError, DoubleSignError
+from ledger.canonical import decode, encode
+from ledger.frontier import Frontier
+from ledger.hashing import leaf_hash, node_hash
+from ledger.merkle import dyadic_parts
+from ledger.state_map import state_map_of
+
+SCHEMA_VERSION: Final = 1
+STATE_FOLDER: Final = "chain.store"
+BLOCKS_FOLDER: Final = "blocks.store"
+MAP_BYTES: Final = 4 << 30  # address space, not disk: fixed at open, never grown at run time
+MARK_FOR_EVER: Final = (1 << 64) - 1
+_HEIGHT, _ROOTS, _RESULTS = b"height", b"roots", b"results"
+_SCHEMA, _GENESIS = b"schema", b"genesis"
+
+
+def _u64(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def _open(
+    folder: Path, *, genesis_digest: bytes, databases: tuple[str, ...]
+) -> tuple[Any, list[Any]]:
+    """The environment and its databases; refuses a folder of another chain or schema."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        env = lmdb.open(str(folder), map_size=MAP_BYTES, max_dbs=len(databases) + 1, mode=0o600)
+        env.reader_check()
+        opened = [env.open_db(name.encode()) for name in ("meta", *databases)]
+        with env.begin(write=True, db=opened[0]) as lmdb_txn:
+            _claim(lmdb_txn, folder, genesis_digest)
+    except lmdb.Error as error:
+        raise ChainStoreError(f"{folder}: {error}") from error
+    return env, opened
+
+
+def _claim(lmdb_txn: Any, folder: Path, genesis_digest: bytes) -> None:
+    schema = lmdb_txn.get(_SCHEMA)
+    if schema is None:
+        lmdb_txn.put(_SCHEMA, _u64(SCHEMA_VERSION))
+        lmdb_txn.put(_GENESIS, genesis_digest)
+    elif _number(schema) != SCHEMA_VERSION:
+        raise ChainStoreError(f"{folder} has schema {_number(schema)}, not {SCHEMA_VERSION}")
+    elif lmdb_txn.get(_GENESIS) != genesis_digest:
+        raise ChainStoreError(f"{folder} belongs to another chain than genesis.cbor")
+
+
+class StateStore:
+    """The application's committed state, its log with all tree nodes, and marks."""
+
+    def __init__(self, home: Path, genesis_digest: bytes) -> None:
+        """Opens or makes the store under `home`; raises ChainStoreError."""
+        self._env, opened = _open(
+            home / STATE_FOLDER,
+            genesis_digest=genesis_digest,
+            databases=("map", "leaves", "nodes", "marks", "expiry", "index"),
+        )
+        self._meta, self._map, self._leaves, self._nodes, *rest = opened
+        self._marks, self._expiry, self._index = rest
+
+    def close(self) -> None:
+        """Closes the store."""
+        self._env.close()
+
+    def load(self) -> tuple[int, ChainState] | None:
+        """(height, state) as last committed, re-derived and compared; None for a new store."""
+        with self._env.begin() as lmdb_txn:
+            height = lmdb_txn.get(_HEIGHT, db=self._meta)
+            if height is None:
+                return None
+            recorded = lmdb_txn.get(_ROOTS, db=self._meta)
+            map_ = state_map_of(lmdb_txn.cursor(db=self._map))
+            size = lmdb_txn.stat(self._leaves)["entries"]
+            parts = dyadic_parts(0, size)
+            nodes = tuple(self._node(lmdb_txn, level, index) for level, index in parts)
+        state = ChainState(map_, Frontier(size, nodes))
+        if state.roots.app_hash != recorded:
+            raise ChainStoreError("the stored state does not have the hash it was committed with")
+        return _number(height), state
+
+    def start(self, state: ChainState, results_hash: bytes) -> None:
+        """Writes the state before the first block."""
+        with self._env.begin(write=True) as lmdb_txn:
+            for key, value in state.map.items():
+                lmdb_txn.put(key, value, db=self._map)
+            lmdb_txn.put(_HEIGHT, _u64(0), db=self._meta)
+            lmdb_txn.put(_ROOTS, state.roots.app_hash, db=self._meta)
+            lmdb_txn.put(_RESULTS, results_hash, db=self._meta)
+
+    def results_hash(self) -> bytes:
+        """Results hash of the block that was committed last."""
+        with self._env.begin(db=self._meta) as lmdb_txn:
+            return bytes(lmdb_txn.get(_RESULTS))
+
+    def commit(self, outcome: Outcome, results_hash: bytes) -> None:
+        """Writes a block's outcome in one synced transaction."""
+        try:
+            with self._env.begin(write=True) as lmdb_txn:
+                self._write(lmdb_txn, outcome)
+                lmdb_txn.put(_RESULTS, results_hash, db=self._meta)
+        except lmdb.Error as error:
+            raise ChainStoreError(f"cannot commit height {outcome.height}: {error}") from error
+
+    def _write(self, lmdb_txn: Any, outcome: Outcome) -> None:
+        for key, value in outcome.puts.items():
+            lmdb_txn.put(key, value, db=self._map)
+        size = lmdb_txn.stat(self._leaves)["entries"]
+        for index, leaf in enumerate(outcome.leaves, size):
+            encoded = leaf.encode()
+            lmdb_txn.put(_u64(index), encoded, db=self._leaves)
+            self._grow(lmdb_txn, index, leaf_hash(encoded))
+            place = _place(leaf.record)
+            if place:
+                lmdb_txn.put(place + _u64(index), _u64(leaf.time_ms), db=self._index)
+        for mark, until in outcome.marks.items():
+            self._put_mark(lmdb_txn, mark, until)
+        self._drop_expired(lmdb_txn, outcome.height)
+        lmdb_txn.put(_HEIGHT, _u64(outcome.height), db=self._meta)
+        lmdb_txn.put(_ROOTS, outcome.state.roots.app_hash, db=self._meta)
+
+    def _grow(self, lmdb_txn: Any, index: int, hash_: bytes) -> None:
+        """Stores the leaf's hash and every subtree that it completes."""
+        level = 0
+        lmdb_txn.put(bytes([level]) + _u64(index), hash_, db=self._nodes)
+        while index & 1:
+            hash_ = node_hash(self._node(lmdb_txn, level, index - 1), hash_)
+            level, index = level + 1, index >> 1
+            lmdb_txn.put(bytes([level]) + _u64(index), hash_, db=self._nodes)
+
+    def _node(self, lmdb_txn: Any, level: int, index: int) -> bytes:
+        found = lmdb_txn.get(bytes([level]) + _u64(index), db=self._nodes)
+        if found is None:
+            raise ChainStoreError(f"log node {level}/{index} is missing")
+        return bytes(found)
+
+    def _put_mark(self, lmdb_txn: Any, mark: bytes, until: int | None) -> None:
+        lmdb_txn.put(mark, _u64(MARK_FOR_EVER if until is None else until), db=self._marks)
+        if until is not None:
+            lmdb_txn.put(_u64(until) + mark, b"", db=self._expiry)
+
+    def _drop_expired(self, lmdb_txn: Any, height: int) -> None:
+        """Forgets ids of transactions that their own expiry refuses from now on."""
+        cursor = lmdb_txn.cursor(db=self._expiry)
+        while cursor.first() and _number(cursor.key()[:8]) < height:
+            lmdb_txn.delete(cursor.key()[8:], db=self._marks)
+            cursor.delete()
+
+    def __contains__(self, mark: object) -> bool:
+        """Whether a digest was marked (`consortium.app.state.Marks`)."""
+        with self._env.begin(db=self._marks) as lmdb_txn:
+            return lmdb_txn.get(mark) is not None
+
+    def leaf(self, index: int) -> bytes | None:
+        """A leaf of the log."""
+        with self._env.begin(db=self._leaves) as lmdb_txn:
+            found = lmdb_txn.get(_u64(index))
+        return None if found is None else bytes(found)
+
+    def node(self, level: int, index: int) -> bytes:
+        """Hash of a complete subtree of the log (a `ledger.merkle.NodeReader`)."""
+        with self._env.begin() as lmdb_txn:
+            return self._node(lmdb_txn, level, index)
+
+    def places(
+        self, kind: int, feed_id: bytes, epoch: int, first_height: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """(height, log index, chain time ms) of a feed's records of a kind, heights ascending."""
+        prefix = bytes([kind]) + feed_id + epoch.to_bytes(4, "big")
+        with self._env.begin(db=self._index) as lmdb_txn:
+            cursor = lmdb_txn.cursor()
+            found = cursor.set_range(prefix + _u64(first_height))
+            while found and cursor.key().startswith(prefix):
+                key = cursor.key()[len(prefix) :]
+                yield _number(key[:8]), _number(key[8:]), _number(cursor.value())
+                found = cursor.next()
+
+
+def _place(record: tuple[Any, ...]) -> bytes | None:
+    """Index key of an anchor, mirror or opened record: kind, feed, epoch, height."""
+    if record[0] not in (4, 5, 6):
+        return None
+    kind, feed_id, epoch, height, *_ = record
+    return bytes([kind]) + bytes(feed_id) + int(epoch).to_bytes(4, "big") + _u64(height)
+
+
+class BlockStore:
+    """Chain blocks with their commits. A proposal is durable before anything of it is signed."""
+
+    def __init__(self, home: Path, genesis_digest: bytes) -> None:
+        """Opens or makes the store under `home`; raises ChainStoreError."""
+        self._env, (self._meta, self._blocks) = _open(
+            home / BLOCKS_FOLDER, genesis_digest=genesis_digest, databases=("blocks",)
+        )
+
+    def close(self) -> None:
+        """Closes the store."""
+        self._env.close()
+
+    @property
+    def height(self) -> int:
+        """Height of the last block, signed or only proposed; 0 when there is none."""
+        with self._env.begin(db=self._blocks) as lmdb_txn:
+            cursor = lmdb_txn.cursor()
+            return _number(cursor.key()) if cursor.last() else 0
+
+    def propose(self, height: int, block: object) -> None:
+        """Stores a block that is not signed yet; raises DoubleSignError for a height that is
+        taken.
+        """
+        with self._env.begin(write=True, db=self._blocks) as lmdb_txn:
+            if not lmdb_txn.put(_u64(height), encode([False, block]), overwrite=False):
+                raise DoubleSignError(f"height {height} has a block already")
+
+    def sign(self, height: int, block: object) -> None:
+        """Stores the block again, now with its commit."""
+        with self._env.begin(write=True, db=self._blocks) as lmdb_txn:
+            lmdb_txn.put(_u64(height), encode([True, block]))
+
+    def block(self, height: int) -> tuple[bool, Any] | None:
+        """(signed, block) at a height."""
+        with self._env.begin(db=self._blocks) as lmdb_txn:
+            found = lmdb_txn.get(_u64(height))
+        return tuple(decode(found)) if found is not None else None
