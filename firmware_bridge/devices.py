@@ -88,3 +88,6 @@ class Arrival:
     acknowledge: Callable[[], None] | None = None
     qos: int | None = None  # of the MQTT message
     retained: bool = False
+    redelivered: bool = False  # the broker says that it sent this message before
+    # 16 bytes of SHA-256(packet id, topic, 0, payload): the same at a redelivery
+    payload_digest: bytes | None = None
