@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firmware_bridge.devices import Arrival
+from gateway.deliveries import Deliveries
 from gateway.entry_maker import EntryMaker
 from ledger.entry import Entry, encode_entry
 from ledger.journal import Journal, JournalFullError
@@ -40,9 +41,15 @@ class IntakeCounts:
 class Intake:
     """The one way into the journal."""
 
-    def __init__(self, journal: Journal, maker: EntryMaker, pending: deque[Pending]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        maker: EntryMaker,
+        pending: deque[Pending],
+        deliveries: Deliveries,
+    ) -> None:
         self._journal, self._maker = journal, maker
-        self.pending = pending
+        self.pending, self.deliveries = pending, deliveries
         self.counts = IntakeCounts()
         self.grown = asyncio.Event()
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
@@ -71,21 +78,23 @@ class Intake:
         await self._queue.join()
 
     async def _commit(self, items: list[Arrival | MakeEntries]) -> None:
+        arrivals = [item for item in items if isinstance(item, Arrival)]
+        repeated = {id(item) for item in arrivals if self.deliveries.is_repeated(item)}
         entries: list[Entry] = []
         for item in items:
-            made = self._maker.from_arrival(item) if isinstance(item, Arrival) else item()
-            entries += made
+            if id(item) not in repeated:
+                entries += self._maker.from_arrival(item) if isinstance(item, Arrival) else item()
         if entries:
             data = [encode_entry(entry) for entry in entries]
-            first = await self._append(data)
+            mark = self.deliveries.mark(item for item in arrivals if item.observations)
+            first = await self._append([*data, mark] if mark else data)
             for offset, (entry, raw) in enumerate(zip(entries, data, strict=True)):
                 self.pending.append(Pending(first + offset, entry, raw))
             self.counts.journaled += len(entries)
             self.counts.groups += 1
             self.grown.set()
-        for item in items:
-            if isinstance(item, Arrival):
-                self._acknowledge(item)
+        for arrival in arrivals:
+            self._acknowledge(arrival)
 
     def _acknowledge(self, arrival: Arrival) -> None:
         if arrival.acknowledge is not None:

@@ -118,7 +118,8 @@ class FeedSender:
         if kind == WANT:
             feed = (fields[0], fields[1])
             held = self._wanted.get(feed)
-            head_sent = held.head_sent if held else -1
+            # Asked for again from below the head: the peer let go of blocks, so the head goes again too.
+            head_sent = held.head_sent if held and fields[2] > held.head_sent else -1
             grants = held.grants_sent if held else set()
             allowed = min(fields[3], ALLOWED_BYTES)
             self._wanted[feed] = _Wanted(fields[2], allowed, head_sent, grants_sent=grants)

@@ -26,6 +26,7 @@ MAGIC: Final = b"WHARFJ01"
 SEGMENT_HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 16
 SEGMENT_BYTES: Final = 8 << 20
+SEGMENTS_KEPT: Final = 2
 _NONZERO: Final = re.compile(rb"[^\x00]")
 _NAME: Final = re.compile(r"journal-(\d{10})\.seg")
 
@@ -163,8 +164,8 @@ class Journal:
         self._segments.append(_Segment(segment_id, path, self._next_jseq - 1))
 
     def forget(self, jseq_end: int) -> None:
-        """Deletes segments that hold nothing above this jseq; never the one being written."""
-        while len(self._segments) > 1 and self._segments[0].last_jseq <= jseq_end:
+        """Deletes segments that hold nothing above this jseq; the newest two always stay."""
+        while len(self._segments) > SEGMENTS_KEPT and self._segments[0].last_jseq <= jseq_end:
             self._segments.pop(0).path.unlink(missing_ok=True)
 
     def close(self) -> None:

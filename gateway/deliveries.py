@@ -1,0 +1,56 @@
+"""Which deliveries of the broker are durable already, so that a repeated one becomes no second reading.
+
+A gateway may die between the journal's sync and the PUBACK; the broker then repeats the message. Marks of
+what was taken are journaled in the same sync as the entries, as frames that are no entries:
+
+    mark frame = 0x00 | digest (16 bytes) ...
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from firmware_bridge.devices import Arrival
+
+MARK: Final = b"\x00"
+DIGEST_BYTES: Final = 16
+RECENT_MAX: Final = 65_536  # more than packet ids exist
+
+
+class Deliveries:
+    """The most recent deliveries."""
+
+    def __init__(self, frames: Iterable[bytes] = ()) -> None:
+        self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self.repeated = 0
+        for data in frames:
+            for at in range(len(MARK), len(data), DIGEST_BYTES):
+                self._remember(data[at : at + DIGEST_BYTES])
+
+    def _remember(self, digest: bytes) -> None:
+        self._recent[digest] = None
+        self._recent.move_to_end(digest)
+        if len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
+
+    def is_repeated(self, arrival: Arrival) -> bool:
+        """True for a delivery that the broker repeats and that is durable here."""
+        known = arrival.redelivered and arrival.payload_digest in self._recent
+        self.repeated += known
+        return known
+
+    def mark(self, arrivals: Iterable[Arrival]) -> bytes | None:
+        """The frame for these arrivals, None where none of them can be repeated."""
+        digests = [
+            arrival.payload_digest
+            for arrival in arrivals
+            if arrival.qos and arrival.payload_digest is not None
+        ]
+        for digest in digests:
+            self._remember(digest)
+        return MARK + b"".join(digests) if digests else None
+
+
+def is_mark(data: bytes) -> bool:
+    """True for a journal frame that is no entry."""
+    return data[:1] == MARK
