@@ -33,7 +33,9 @@ def licence_of(name: str) -> str:
     """Return what a distribution says of its licence: expression, classifiers, then free text."""
     about = metadata.metadata(name)
     classifiers = [c for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
-    return about.get("License-Expression") or " ".join(classifiers) or about.get("License") or ""
+    return " ".join(
+        about.get_all("License-Expression") or classifiers or about.get_all("License") or []
+    )
 
 
 def top_level_names(distribution: metadata.Distribution) -> set[str]:
