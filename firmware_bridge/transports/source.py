@@ -1,0 +1,53 @@
+"""A device's source as a URI: `serial:/dev/...?baud=9600`, `replay:/path?rate=10`, `w1:/path`,
+`mqtt:topic`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from firmware_bridge.devices import SCHEMES
+from firmware_bridge.errors import SpecError
+
+_FIELD: Final = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The parts of a source URI; parameters are whole numbers."""
+
+    scheme: str
+    path: str  # for mqtt: the topic filter
+    parameters: Mapping[str, int]
+
+    def number(self, name: str, default: int) -> int:
+        """A parameter, or its default where it is not given."""
+        return self.parameters.get(name, default)
+
+
+_ALLOWED: Final[Mapping[str, Collection[str]]] = {
+    "serial": ("baud",),
+    "replay": ("rate", "loop", "baud"),
+    "w1": (),
+    "mqtt": (),
+}
+
+
+def parse_source(uri: str) -> Source:
+    """The source that a URI names. Raises SpecError for an unknown scheme, parameter or number."""
+    scheme, _, rest = uri.partition(":")
+    if scheme not in SCHEMES:
+        raise SpecError(_FIELD, f"{scheme!r} is not one of {', '.join(SCHEMES)}")
+    # A topic may hold any character but a question mark is no part of a usable one either.
+    path, _, query = rest.partition("?")
+    if not path or (scheme != "mqtt" and not path.startswith("/")):
+        raise SpecError(_FIELD, f"{uri!r} names no absolute path or topic")
+    parameters: dict[str, int] = {}
+    for piece in query.split("&") if query else ():
+        name, _, value = piece.partition("=")
+        if name not in _ALLOWED[scheme] or name in parameters:
+            raise SpecError(_FIELD, f"parameter {name!r} is unknown or doubled for {scheme}:")
+        if not (value.isascii() and value.isdigit() and len(value) <= 9):
+            raise SpecError(_FIELD, f"{name} is not a whole number")
+        parameters[name] = int(value)
+    return Source(scheme, path, parameters)
