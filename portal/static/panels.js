@@ -113,7 +113,7 @@ const Panels = (() => {
     const rows = source.map((row) => {
       const shown = { name: row.name, className: row.className, classes: {} };
       for (const column of used) {
-        shown[column] = row[column] === undefined ? "–" : row[column].toLocaleString("en-GB").replaceAll(",", " ");
+        shown[column] = row[column] === undefined ? "–" : row[column].toLocaleString("en-GB").replaceAll(",", "\u202f");
         if (column === "missing" || column === "uncovered") shown.classes[column] = row[column] ? "bad" : "good";
       }
       return shown;
