@@ -19,6 +19,7 @@ FUNCTION_LINES_MAX, FUNCTION_LINES_MEDIAN, FUNCTION_LINES_P90 = 60, 10, 30
 FILE_LINES_MAX, FILE_LINES_MEDIAN = 500, 200
 POSITIONAL_MAX, POSITIONAL_PRIVATE_MAX = 3, 5
 FOLDER_DEPTH_MAX = 2  # package / room / module
+CLONE_LINES = 8
 BANNED_MODULES = {"utils", "util", "helpers", "helper", "common", "core", "manager", "base", "misc"}
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".html", ".css", ".js", ".lock", ".svg", ".conf", ".yml"}
 # In pieces, or this file would find itself.
@@ -31,8 +32,8 @@ HOSTS = (
     "crates" + ".io",
 )
 UNNUMBERED_NOTE = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b(?!\(#\d+\))")
-GOOD_IGNORE = re.compile(r"# type: ignore\[[\w, -]+\] +# \S{2,}.*")
-GOOD_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +[-–#] ?\S{2,}.*")
+GOOD_IGNORE = re.compile(r"# type: ignore\[[\w, -]+\] +# \S.{3,}")
+GOOD_NOQA = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +[-–#] ?\S.{3,}")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -245,3 +246,31 @@ def test_unit_tests_do_not_sleep() -> None:
         if re.search(r"\btime\.sleep\(|\basyncio\.sleep\((?!0\))", text)
     ]
     assert found == []
+
+
+def lines_of_code(path: Path) -> list[tuple[int, str]]:
+    """Number and text of each line that does something: no blanks, comments, imports, brackets."""
+    skipped = set[int]()
+    for item in ast.walk(parsed(path)):
+        if isinstance(item, ast.Import | ast.ImportFrom):
+            skipped.update(range(item.lineno, (item.end_lineno or item.lineno) + 1))
+    lines = enumerate((text.strip() for text in path.read_text().splitlines()), start=1)
+    return [
+        (number, text)
+        for number, text in lines
+        if number not in skipped and len(text) > 2 and not text.startswith("#")
+    ]
+
+
+def test_nothing_is_written_twice() -> None:
+    seen: dict[tuple[str, ...], str] = {}
+    twice = set()
+    for path in source_files():
+        lines = lines_of_code(path)
+        for start in range(len(lines) - CLONE_LINES + 1):
+            window = lines[start : start + CLONE_LINES]
+            here = named(path, window[0][0], "")
+            there = seen.setdefault(tuple(text for _, text in window), here)
+            if there != here:
+                twice.add(f"{here} as {there}")
+    assert sorted(twice) == []
