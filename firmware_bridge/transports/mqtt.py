@@ -319,7 +319,9 @@ class MqttConnection:
 
 
 def _delivery_digest(packet_id: int, topic: str, payload: bytes) -> bytes:
-    """Tells one delivery from others: a broker repeats it under its old packet id (MQTT 3.1.1, 4.4)."""
+    """Tells one delivery from others: a broker repeats it under its old packet id (MQTT 3.1.1,
+    4.4).
+    """
     place = packet_id.to_bytes(2, "big") + topic.encode() + b"\x00"
     return hashlib.sha256(place + payload).digest()[:16]
 
