@@ -44,9 +44,9 @@ const Panels = (() => {
     }
     const span = store.span();
     const facts = [Words.say("span", { low: celsius(low), high: celsius(high), time: Words.duration(span.to - span.from) })];
-    facts.push(outsideCount
-      ? `${Words.say("someOutside", { count: outsideCount })} (${Words.duration(outsideMs)})`
-      : Words.say("allInside"));
+    if (outsideCount) facts.push(`${Words.say("someOutside", { count: outsideCount })} (${Words.duration(outsideMs)})`);
+    // A sensor without limits can be neither inside nor outside: then nothing is claimed.
+    else if (series.every((line) => store.limits(line.sensor))) facts.push(Words.say("allInside"));
     return html("p", { class: "lead figures" }, facts.join(" · "));
   }
 

@@ -169,3 +169,13 @@ def test_a_foreign_name_for_this_machine_gets_nothing(events: Path) -> None:
         request = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
         with pytest.raises(urllib.error.HTTPError, match="400"):
             urllib.request.urlopen(request, timeout=20)
+
+
+def test_without_limits_the_page_does_not_claim_that_all_is_inside_them(events: Path) -> None:
+    report = events.with_name("report.html")
+    lines = events.read_bytes().splitlines(keepends=True)
+    events.write_bytes(b"".join(line for line in lines if b'"limits"' not in line))
+    write_report(events, report)
+    dom = browse(report.as_uri(), events.parent / "profile", "--dump-dom")
+    assert re.search(r"3\.\d to 11\.\d °C over 3 h 00 min", dom)
+    assert "inside" not in re.sub(r"<(script|style).*?</\1>", "", dom, flags=re.DOTALL)
