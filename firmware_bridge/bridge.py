@@ -35,7 +35,7 @@ _W1_INTERVAL_MS: Final = 10_000
 _W1_INTERVAL_MS_MIN: Final = 100
 _RETRY_S_MIN, _RETRY_S_MAX = 0.5, 10.0
 _PAYLOAD_DECODERS: Final = {"zigbee2mqtt": decode_zigbee2mqtt, "tasmota": decode_tasmota}
-_DRIVERS_BY_SCHEME: Final = {
+DRIVERS_BY_SCHEME: Final = {
     "serial": ("nmea", "r200"),
     "replay": ("nmea", "r200"),
     "w1": ("ds18b20",),
@@ -59,8 +59,8 @@ def no_wall_clock() -> int | None:
 def check_spec(spec: DeviceSpec) -> Source:
     """The spec's source, if driver and source fit together. Raises SpecError naming the field."""
     source = parse_source(spec.source)
-    if spec.driver not in _DRIVERS_BY_SCHEME[source.scheme]:
-        fitting = ", ".join(_DRIVERS_BY_SCHEME[source.scheme])
+    if spec.driver not in DRIVERS_BY_SCHEME[source.scheme]:
+        fitting = ", ".join(DRIVERS_BY_SCHEME[source.scheme])
         raise SpecError("driver", f"{spec.driver!r} does not fit {source.scheme}: ({fitting} do)")
     if spec.interval_ms is not None and spec.interval_ms <= 0:
         raise SpecError("interval_ms", "not above zero")
