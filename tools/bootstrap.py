@@ -46,6 +46,7 @@ class DebianPackage:
 PACKAGES = (
     DebianPackage("mosquitto", "mosquitto", "the MQTT broker", ("demo", "test")),
     DebianPackage("softhsm2", "softhsm2-util", "a PKCS#11 token in software", ("demo", "test")),
+    DebianPackage("systemd", "systemd-analyze", "judges the unit file", ("test",)),
     DebianPackage("chromium", "chromium", "looks at the live page in the tests", ("test",)),
     DebianPackage(
         "fonts-wqy-microhei",
