@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev check test nightly demo bench lock format
+.PHONY: help dev check test nightly demo coverage bench lock format
 
 help: ## show these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -26,6 +26,10 @@ nightly: ## test, with the long volumes
 demo: ## two gateways, a node, a trip of some hours in two minutes, and a proof
 	@$(PYTHON) tools/bootstrap.py --goal demo
 	@.venv/bin/wharf demo $(ARGS)
+
+coverage: ## branches that the unit tests reach
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@.venv/bin/pytest -q --cov --cov-report=term:skip-covered tests/unit
 
 bench: ## time the paths that docs/performance.md speaks of
 	@$(PYTHON) tools/bootstrap.py --goal dev

@@ -49,7 +49,7 @@ class Outcome:
 
 STATIC = (
     Part("format", ("ruff", "format", "--check", ".")),
-    Part("lint", ("ruff", "check", ".")),
+    Part("lint", ("ruff", "check", "--output-format=concise", ".")),
     Part("types", ("mypy",)),
     Part("imports", ("lint-imports",)),
 )
@@ -121,7 +121,9 @@ def run_part(part: Part, scratch: Path) -> Outcome:
     else:
         environment["WHARF_STRICT"] = "1"
         report = scratch / f"{part.name.replace(' ', '-').replace(':', '')}.xml"
-        code = run_program(("pytest", "-q", f"--junitxml={report}", *part.paths), environment)
+        code = run_program(
+            ("pytest", "-q", "--durations=5", f"--junitxml={report}", *part.paths), environment
+        )
         passed, failed, skipped = count_results(report)
         if code != 0 and failed == 0:  # it fell before it could count: no test ran, or a crash
             failed = 1
