@@ -37,7 +37,7 @@ def multi_poll(head: int, rounds: int) -> bytes:
     """The command for up to 65,535 rounds of inventory. It ends by itself: send it again in
     time.
     """
-    return encode_frame(head, _COMMAND, _MULTI_POLL, b"\x22" + rounds.to_bytes(2, "big"))
+    return encode_frame(head, _COMMAND, _MULTI_POLL, payload=b"\x22" + rounds.to_bytes(2, "big"))
 
 
 def stop_poll(head: int) -> bytes:
@@ -117,9 +117,9 @@ def tag_notice(head: int, sighting: TagSighting) -> bytes:
     pc = len(sighting.epc) // 2 << 11 if sighting.pc is None else sighting.pc
     body = pc.to_bytes(2, "big") + sighting.epc
     payload = rssi.to_bytes(1, "big", signed=True) + body + epc_crc(body).to_bytes(2, "big")
-    return encode_frame(head, _NOTICE, _SINGLE_POLL, payload)
+    return encode_frame(head, _NOTICE, _SINGLE_POLL, payload=payload)
 
 
 def no_tag(head: int) -> bytes:
     """What a reader answers when a round ended without a tag."""
-    return encode_frame(head, _RESPONSE, _ERROR, bytes((_NO_TAG,)))
+    return encode_frame(head, _RESPONSE, _ERROR, payload=bytes((_NO_TAG,)))

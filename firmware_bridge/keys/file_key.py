@@ -21,8 +21,9 @@ from firmware_bridge.errors import (
     KeyHolderError,
     KeyMissingError,
 )
+from firmware_bridge.keys.holder import HEALTH_TAG, KeyHolder
 from firmware_bridge.keys.info import SignerInfo
-from ledger.signing import ES256, PublicKey, low_s, public_key_of
+from ledger.signing import ES256, low_s, public_key_of
 
 _PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -33,7 +34,7 @@ def require_development(*, development: bool) -> None:
         raise DevelopmentKeyError("a key file is for development only; use a pkcs11: key")
 
 
-class FileKey:
+class FileKey(KeyHolder):
     """A `ledger.signing.Signer` over a PKCS#8 PEM file."""
 
     def __init__(self, path: str, *, development: bool) -> None:
@@ -43,24 +44,10 @@ class FileKey:
         spki = self._private.public_key().public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
-        self._key: PublicKey = public_key_of(spki)
-        self.info = SignerInfo(
+        info = SignerInfo(
             backend="file", hardware=False, never_extractable=False, label=Path(path).name
         )
-
-    @property
-    def alg(self) -> int:
-        """COSE algorithm: ES256 or EDDSA."""
-        return self._key.alg
-
-    @property
-    def kid(self) -> bytes:
-        """First 16 bytes of SHA-256 of the SPKI."""
-        return self._key.kid
-
-    def public_key_der(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-        return self._key.spki
+        super().__init__(public_key_of(spki), info)
 
     async def sign(self, tbs: bytes) -> bytes:
         """64 bytes over the whole Sig_structure, verified here before they leave."""
@@ -75,7 +62,7 @@ class FileKey:
 
     async def health(self) -> None:
         """Makes and checks a signature under a tag that no document carries."""
-        await self.sign(b"wharf/signer-health/1")
+        await self.sign(HEALTH_TAG)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""

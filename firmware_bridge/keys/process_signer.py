@@ -22,13 +22,13 @@ from firmware_bridge.errors import (
     SignerUnavailableError,
 )
 from firmware_bridge.keys import wire
+from firmware_bridge.keys.holder import HEALTH_TAG, KeyHolder
 from firmware_bridge.keys.info import SignerInfo
 from firmware_bridge.keys.uri import parse_token_uri
 from ledger.errors import FormatError, NotCanonicalError, SignatureError
 from ledger.signing import ES256, SIGNATURE_BYTES, PublicKey, low_s
 
 TIMEOUT_S: Final = 5.0
-HEALTH_TAG: Final = b"wharf/signer-health/1"
 _RETRY_S_MIN: Final = 0.1
 _RETRY_S_MAX: Final = 5.0
 _logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class SignerChild:
 
     def _refuse_early(self) -> None:
         if self._pin_error is not None:
-            raise self._pin_error
+            raise type(self._pin_error)(str(self._pin_error))
         if asyncio.get_running_loop().time() < self._retry_at_s:
             raise SignerUnavailableError("the signer failed a moment ago; waiting before a new try")
 
@@ -132,11 +132,12 @@ class SignerChild:
                 process.kill()
 
 
-class ProcessSigner:
+class ProcessSigner(KeyHolder):
     """A `ledger.signing.Signer` whose key is on a PKCS#11 token behind a process of its own."""
 
     def __init__(self, child: SignerChild, key: PublicKey, info: SignerInfo) -> None:
-        self._child, self._key, self.info = child, key, info
+        super().__init__(key, info)
+        self._child = child
 
     @classmethod
     async def open(cls, uri: str, *, timeout_s: float = TIMEOUT_S) -> Self:
@@ -161,23 +162,9 @@ class ProcessSigner:
         )
 
     @property
-    def alg(self) -> int:
-        """COSE algorithm: ES256 or EDDSA."""
-        return self._key.alg
-
-    @property
-    def kid(self) -> bytes:
-        """First 16 bytes of SHA-256 of the SPKI."""
-        return self._key.kid
-
-    @property
     def child_pid(self) -> int | None:
         """The signer process, for health pages and tests."""
         return self._child.pid
-
-    def public_key_der(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-        return self._key.spki
 
     async def sign(self, tbs: bytes) -> bytes:
         """64 bytes over the whole Sig_structure, verified here before they leave.

@@ -64,7 +64,7 @@ class _Reader:
                     self.rounds = int.from_bytes(payload[1:3], "big")
                 case 0x28:
                     self.rounds = 0
-                    answers += encode_frame(self._head, 1, command, _DONE)
+                    answers += encode_frame(self._head, 1, command, payload=_DONE)
         return answers
 
 
