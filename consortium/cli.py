@@ -1,0 +1,222 @@
+"""`wharf chain`: found a chain, run its machine, admit and revoke gateways, look at it."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from consortium.errors import ConsortiumError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 64
+
+_EXAMPLES = """examples:
+  wharf chain init --home ~/chain --chain-id acme-1 --party "ACME Cold Stores"
+  wharf chain run --engine embedded --home ~/chain --listen 0.0.0.0:7411
+  wharf chain enrol wharf1-gwFQ... --home ~/chain
+  wharf chain status --home ~/chain --json
+"""
+
+
+def register(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Adds `chain` and its subcommands."""
+    chain = commands.add_parser(
+        "chain",
+        help="found and run the consortium's chain",
+        description="Found and run the consortium's chain.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    words = chain.add_subparsers(required=True, metavar="WORD")
+    _add_init(words)
+    _add_run(words)
+    enrol = _add(words, "enrol", "admit a gateway by the code that it printed", _enrol)
+    enrol.add_argument("code", metavar="CODE", help="the gateway's enrolment code (wharf1-...)")
+    enrol.add_argument(
+        "--level",
+        type=int,
+        choices=(0, 1, 2),
+        help="key rests on 0 software, 1 hardware as claimed, 2 attested (default: the code's)",
+    )
+    revoke = _add(words, "revoke", "revoke a gateway's key from now on", _revoke)
+    revoke.add_argument("feed", metavar="FEED", help="the gateway's feed id, 32 hex digits")
+    _add(words, "status", "height, log and gateways of a running chain machine", _status)
+
+
+def _add(words: Any, name: str, text: str, run: Callable[[argparse.Namespace], int]) -> Any:
+    parser = words.add_parser(name, help=text, description=text.capitalize() + ".")
+    parser.add_argument(
+        "--home", type=Path, required=True, metavar="DIR", help="the chain's folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_guarded(run))
+    return parser
+
+
+def _add_init(words: Any) -> None:
+    init = _add(words, "init", "make keys, genesis document, certificate and configuration", _init)
+    init.add_argument(
+        "--chain-id", required=True, metavar="NAME", help="1 to 50 characters, for ever"
+    )
+    init.add_argument("--party", required=True, metavar="NAME", help="your organisation")
+    init.add_argument(
+        "--listen", default="127.0.0.1:7411", metavar="HOST:PORT", help="default: %(default)s"
+    )
+
+
+def _add_run(words: Any) -> None:
+    run = _add(words, "run", "run the chain machine until SIGTERM or Ctrl-C", _run)
+    run.add_argument(
+        "--engine", choices=("embedded",), default="embedded", help="default: embedded"
+    )
+    run.add_argument(
+        "--listen", metavar="HOST:PORT", help="instead of the configuration's; port 0: any"
+    )
+
+
+def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The command with errors as one line on stderr and an exit code."""
+
+    def guarded(args: argparse.Namespace) -> int:
+        from ledger.errors import LedgerError
+
+        try:
+            return run(args)
+        except (ConsortiumError, LedgerError) as error:
+            print(f"wharf chain: {error}", file=sys.stderr)
+            return EXIT_FAILED
+
+    return guarded
+
+
+def _print(args: argparse.Namespace, values: dict[str, Any]) -> None:
+    if args.json:
+        print(json.dumps(values))
+        return
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        print(f"{name.replace('_', ' '):{width}}  {value}")
+
+
+def _init(args: argparse.Namespace) -> int:
+    from consortium.founding import found_chain
+
+    founded = found_chain(
+        args.home,
+        chain_id=args.chain_id,
+        party_name=args.party,
+        listen=args.listen,
+        now=datetime.now(UTC),
+    )
+    _print(
+        args,
+        {
+            "chain_id": args.chain_id,
+            "genesis_sha256": founded.genesis_sha256.hex(),
+            "certificate_sha256": founded.certificate_sha256.hex(),
+            "home": str(args.home),
+        },
+    )
+    return EXIT_OK
+
+
+def _run(args: argparse.Namespace) -> int:
+    from consortium.compose import run_chain
+    from consortium.config import read_config
+    from consortium.plugs import plug_in
+
+    config = read_config(args.home)
+    if args.listen:
+        config = replace(config, server=replace(config.server, listen=args.listen))
+    host = config.server.listen.rpartition(":")[0]
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        # One line that programs may wait for: the chain machine is ready.
+        await run_chain(
+            config,
+            stop=stop,
+            plug=plug_in,
+            ready=lambda port: print(f"listening {host}:{port}", flush=True),
+        )
+
+    asyncio.run(main())
+    return EXIT_OK
+
+
+def _operate(args: argparse.Namespace, method: str, *request: object) -> Any:
+    """The answer of a running chain machine's operator endpoint."""
+    from consortium.client import OperatorClient
+    from consortium.config import OPERATOR_SOCKET_NAME
+    from consortium.errors import ChainUnavailableError
+
+    socket_path = args.home / OPERATOR_SOCKET_NAME
+    if not socket_path.exists():
+        raise ChainUnavailableError(f"{socket_path}: not there; is `wharf chain run` running?")
+
+    async def ask() -> Any:
+        async with OperatorClient(socket_path) as client:
+            return await client.call(method, *request)
+
+    call: Coroutine[Any, Any, Any] = ask()
+    return asyncio.run(call)
+
+
+def _enrol(args: argparse.Namespace) -> int:
+    from consortium.config import CERTIFICATE_NAME
+
+    feed_id, genesis, certificate, chain_id = _operate(args, "Enrol", args.code, args.level)
+    _print(
+        args,
+        {
+            "enrolled": feed_id.hex(),
+            "chain_id": chain_id,
+            "genesis_sha256": genesis.hex(),
+            "certificate_sha256": certificate.hex(),
+            "certificate": str(args.home / CERTIFICATE_NAME),
+        },
+    )
+    return EXIT_OK
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    try:
+        feed_id = bytes.fromhex(args.feed)
+    except ValueError:
+        print(f"wharf chain: {args.feed!r} is not a feed id of 32 hex digits", file=sys.stderr)
+        return EXIT_USAGE
+    _print(args, {"revoked": args.feed, "chain_height": _operate(args, "Revoke", feed_id)})
+    return EXIT_OK
+
+
+def _status(args: argparse.Namespace) -> int:
+    from consortium.wire import status_from_value
+
+    status = status_from_value(_operate(args, "Status"))
+    gateways = _operate(args, "Gateways")
+    _print(
+        args,
+        {
+            "chain_id": status.chain_id,
+            "genesis_sha256": status.genesis_sha256.hex(),
+            "height": status.height,
+            "time_ms": status.time_ms,
+            "app_hash": status.app_hash.hex(),
+            "log_size": status.log_size,
+            "waiting": status.waiting,
+            "gateways": [
+                {"feed": feed_id.hex(), "level": level, "anchored_height": height}
+                for feed_id, level, height in gateways
+            ],
+        },
+    )
+    return EXIT_OK

@@ -1,0 +1,179 @@
+"""The one door to a chain machine, for gateways, portals and other parties; and the operator's own.
+
+Nothing that comes back is believed here: proofs are checked by `ledger.chain_proof` against a
+trust root that the caller holds.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import grpc
+
+from consortium.errors import ChainUnavailableError, MalformedError
+from consortium.tls import check_pinned
+from consortium.wire import (
+    ANSWER_BYTES_MAX,
+    CHAIN_SERVICE,
+    GOSSIP_SERVICE,
+    OPERATOR_SERVICE,
+    TLS_NAME,
+    ChainStatus,
+    Submitted,
+    decode_answer,
+    status_from_value,
+    submitted_from_value,
+)
+from ledger.canonical import encode
+
+TIMEOUT_S: Final = 20.0
+_OPTIONS: Final = [
+    ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+    ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+
+
+async def _call(
+    channel: grpc.aio.Channel,
+    service: str,
+    method: str,
+    *,
+    request: Sequence[object],
+    timeout_s: float,
+) -> Any:
+    """The result of one call; raises ConsortiumError subclasses only."""
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+        f"/{service}/{method}"
+    )
+    try:
+        answer = await call(encode([1, *request]), timeout=timeout_s)
+    except grpc.aio.AioRpcError as error:
+        raise ChainUnavailableError(f"{method}: {error.code().name}: {error.details()}") from error
+    return decode_answer(answer)
+
+
+def _bytes(value: object) -> bytes:
+    if type(value) is not bytes:
+        raise MalformedError("answer is not bytes")
+    return value
+
+
+class ChainClient:
+    """One channel to one chain machine, for the life of the program; it reconnects by itself."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        certificate_pem: bytes,
+        certificate_sha256: bytes,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """`address`: host:port. Raises ConfigError unless the PEM has the pinned digest (32
+        bytes).
+        """
+        check_pinned(certificate_pem, certificate_sha256)
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.secure_channel(
+            address,
+            grpc.ssl_channel_credentials(certificate_pem),
+            options=[*_OPTIONS, ("grpc.ssl_target_name_override", TLS_NAME)],
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+    async def _ask(self, method: str, *request: object) -> Any:
+        return await _call(
+            self._channel, CHAIN_SERVICE, method, request=request, timeout_s=self._timeout_s
+        )
+
+    async def submit(self, transaction: bytes) -> Submitted:
+        """Fate of a transaction. Raises ChainUnavailableError; then send the same bytes again."""
+        return submitted_from_value(await self._ask("Submit", transaction))
+
+    async def status(self) -> ChainStatus:
+        """How the chain stands."""
+        return status_from_value(await self._ask("Status"))
+
+    async def genesis(self) -> bytes:
+        """The genesis document's bytes; compare their SHA-256 with the trust root."""
+        return _bytes(await self._ask("Genesis"))
+
+    async def anchor_proof(self, feed_id: bytes, epoch: int, height: int) -> bytes:
+        """Chain part with the log leaf of the first anchor at this height or above.
+
+        Raises NotYetProvenError while there is none.
+        """
+        return _bytes(await self._ask("AnchorProof", feed_id, epoch, height))
+
+    async def chain_part(
+        self, selectors: Sequence[Sequence[object]], keys: Sequence[bytes] = ()
+    ) -> bytes:
+        """Chain part with selected leaves and map keys (`consortium.queries` lists the
+        selectors).
+        """
+        rows = [list(selector) for selector in selectors]
+        return _bytes(await self._ask("ChainPart", rows, list(keys)))
+
+    async def anchors(
+        self, feed_id: bytes, epoch: int, first_height: int = 0
+    ) -> list[tuple[int, int, int]]:
+        """(height, log index, chain time ms) of a feed's anchors, unproven: to choose selectors
+        by.
+        """
+        rows = await self._ask("Anchors", feed_id, epoch, first_height)
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def gossip(self, outgoing: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A gossip stream: sends what `outgoing` gives, yields what the other side sends.
+
+        Ends with grpc.aio.AioRpcError wrapped as ChainUnavailableError when the stream breaks.
+        """
+        return self._gossip(outgoing)
+
+    async def _gossip(self, outgoing: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(
+            f"/{GOSSIP_SERVICE}/Session"
+        )
+        call = method(outgoing)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise ChainUnavailableError(
+                f"gossip: {error.code().name}: {error.details()}"
+            ) from error
+        finally:
+            call.cancel()
+
+
+class OperatorClient:
+    """The operator's door: a unix socket in the chain machine's home folder."""
+
+    def __init__(self, socket_path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._channel.close()
+
+    async def call(self, method: str, *request: object) -> Any:
+        """The result of an operator method; raises ConsortiumError subclasses."""
+        return await _call(
+            self._channel, OPERATOR_SERVICE, method, request=request, timeout_s=self._timeout_s
+        )

@@ -1,0 +1,209 @@
+"""Where the chain machine's parts meet: keys, stores, engine, endpoints, and what is plugged in."""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from consortium.anchorer import Anchorer, HeadSource, PartyIdentity, StatementSource
+from consortium.config import (
+    CERTIFICATE_NAME,
+    GENESIS_NAME,
+    LOCK_NAME,
+    TLS_KEY_NAME,
+    VALIDATOR_KEY_NAME,
+    VALIDATOR_STATE_NAME,
+    ChainConfig,
+)
+from consortium.engine import EmbeddedEngine
+from consortium.errors import ConfigError
+from consortium.file_keys import FileSigner, ValidatorKey, read_key
+from consortium.node import ChainNode
+from consortium.operator import Operator
+from consortium.server import (
+    STOP_GRACE_S,
+    GossipPort,
+    Method,
+    make_server,
+    start_operator_server,
+)
+from consortium.state_store import BlockStore, StateStore
+from consortium.tls import certificate_digest
+from consortium.transaction import NONCE_BYTES
+from ledger.chain_genesis import Genesis, decode_genesis
+from ledger.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeParts:
+    """What a plug-in may use. `poke`: tells the anchorer that something new arrived."""
+
+    config: ChainConfig
+    node: ChainNode
+    party: PartyIdentity
+    poke: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugins:
+    """What is added to the bare chain machine. `tasks` run until cancelled; `aclose` runs last."""
+
+    gossip: GossipPort | None = None
+    heads: HeadSource | None = None
+    statements: StatementSource | None = None
+    operator_methods: Mapping[str, Method] = field(default_factory=dict)
+    tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    aclose: Callable[[], Awaitable[None]] | None = None
+
+
+Plug = Callable[[NodeParts], Awaitable[Plugins]]
+
+
+async def no_plugins(parts: NodeParts) -> Plugins:
+    """The bare chain machine."""
+    del parts
+    return Plugins()
+
+
+def read_genesis(home: Path) -> Genesis:
+    """The genesis document in a home folder; raises ConfigError."""
+    path = home / GENESIS_NAME
+    try:
+        return decode_genesis(path.read_bytes())
+    except (OSError, InputError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def own_party(config: ChainConfig, genesis: Genesis) -> PartyIdentity:
+    """The party whose key this machine holds; it must stand in the genesis document."""
+    signer = FileSigner(read_key(config.home / config.party.key))
+    for party in genesis.parties:
+        if party.spki == signer.public_key_der():
+            return PartyIdentity(party_id=party.party_id, signer=signer)
+    raise ConfigError(f"{config.party.key}: no party of the genesis document has this key")
+
+
+def lock_home(home: Path) -> int:
+    """A descriptor that holds the folder for this process; raises ConfigError if another one
+    does.
+    """
+    descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigError(f"{home}: a chain machine runs there already") from error
+    return descriptor
+
+
+def make_engine(home: Path, genesis: Genesis) -> tuple[EmbeddedEngine, StateStore]:
+    """Opens the stores and the embedded engine; call it on the thread that shall own them."""
+    state = StateStore(home, genesis.digest)
+    engine = EmbeddedEngine(
+        genesis=genesis,
+        blocks=BlockStore(home, genesis.digest),
+        state=state,
+        key=ValidatorKey(home / VALIDATOR_KEY_NAME, home / VALIDATOR_STATE_NAME),
+        clock_ns=time.time_ns,
+    )
+    return engine, state
+
+
+def _new_nonce() -> bytes:
+    return os.urandom(NONCE_BYTES)
+
+
+async def run_chain(
+    config: ChainConfig,
+    *,
+    stop: asyncio.Event,
+    plug: Plug = no_plugins,
+    ready: Callable[[int], None],
+) -> None:
+    """Runs a chain machine until `stop` is set. `ready` is called once with the TLS port.
+
+    Raises ConsortiumError subclasses where it cannot start or go on.
+    """
+    genesis = read_genesis(config.home)
+    party = own_party(config, genesis)
+    lock = lock_home(config.home)
+    node = ChainNode(genesis=genesis, clock_ns=time.time_ns, waiting_max=config.server.waiting_max)
+    await node.open(lambda: make_engine(config.home, genesis))
+    try:
+        await _run_open(config, node, party, stop=stop, plug=plug, ready=ready)
+    finally:
+        await node.aclose()
+        os.close(lock)
+
+
+async def _run_open(
+    config: ChainConfig,
+    node: ChainNode,
+    party: PartyIdentity,
+    *,
+    stop: asyncio.Event,
+    plug: Plug,
+    ready: Callable[[int], None],
+) -> None:
+    pokes: list[Callable[[], None]] = []
+
+    def poke() -> None:
+        for call in pokes:
+            call()
+
+    parts = NodeParts(config=config, node=node, party=party, poke=poke)
+    plugins = await plug(parts)
+    anchorer = Anchorer(
+        node,
+        party,
+        heads=plugins.heads,
+        statements=plugins.statements,
+        new_nonce=_new_nonce,
+        interval_s=config.anchoring.interval_ms / 1000,
+        batch_max=config.anchoring.batch_max,
+    )
+    pokes.append(anchorer.poke)
+    server, port = _tls_server(config, node, plugins)
+    operator = Operator(
+        node,
+        party,
+        new_nonce=_new_nonce,
+        certificate_sha256=certificate_digest((config.home / CERTIFICATE_NAME).read_bytes()),
+    )
+    methods = {**operator.methods(), **plugins.operator_methods}
+    operator_server = await start_operator_server(config.operator_socket, methods)
+    await server.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(call())
+                for call in (node.make_blocks, anchorer.run, *plugins.tasks)
+            ]
+            ready(port)
+            await stop.wait()
+            await asyncio.gather(server.stop(STOP_GRACE_S), operator_server.stop(STOP_GRACE_S))
+            for task in running:
+                task.cancel()
+    finally:
+        await asyncio.gather(server.stop(None), operator_server.stop(None))
+        config.operator_socket.unlink(missing_ok=True)
+        if plugins.aclose is not None:
+            await plugins.aclose()
+
+
+def _tls_server(
+    config: ChainConfig, node: ChainNode, plugins: Plugins
+) -> tuple[grpc.aio.Server, int]:
+    return make_server(
+        node=node,
+        gossip=plugins.gossip,
+        sessions_max=config.server.sessions_max,
+        listen=config.server.listen,
+        certificate_pem=(config.home / CERTIFICATE_NAME).read_bytes(),
+        tls_key_pem=(config.home / TLS_KEY_NAME).read_bytes(),
+    )

@@ -1,0 +1,237 @@
+"""The running chain machine: transactions wait here, blocks are made, reads are answered.
+
+One thread owns engine and stores; the event loop only hands work to it. An answer to a sender
+means that the transaction's block is durable and signed, so nothing that was answered can be lost
+by a crash. What was not answered the sender sends again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
+
+from consortium.app.anchors import anchored_state
+from consortium.app.apply import TxResult, decode_checked
+from consortium.app.refusal import Code, Refused
+from consortium.app.state import ChainState, Draft
+from consortium.engine import EmbeddedEngine
+from consortium.errors import ChainUnavailableError, MalformedError
+from consortium.queries import anchor_places, build_chain_part
+from consortium.state_store import StateStore
+from consortium.transaction import (
+    TX_BYTES_MAX,
+    Sender,
+    fields,
+    new_transaction,
+    sign_transaction,
+)
+from consortium.wire import ChainStatus, Submitted
+from ledger.canonical import decode, encode
+from ledger.chain_genesis import Genesis
+from ledger.chain_proof import ChainPart, encode_chain_part
+from ledger.feed import AnchorState
+from ledger.hashing import sha256
+from ledger.signing import Signer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BLOCK_TXS_MAX: Final = 512
+NOT_AFTER_AHEAD: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    data: bytes
+    done: "asyncio.Future[Submitted]"
+
+
+class ChainNode:
+    """A chain machine without its network."""
+
+    def __init__(self, *, genesis: Genesis, clock_ns: Callable[[], int], waiting_max: int) -> None:
+        self.genesis = genesis
+        self._genesis_bytes = genesis.encode()
+        self._clock_ns = clock_ns
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(waiting_max)
+        self._thread = ThreadPoolExecutor(1, "chain")
+        self._engine: EmbeddedEngine | None = None
+        self._log: StateStore | None = None
+
+    async def open(self, make_engine: Callable[[], tuple[EmbeddedEngine, StateStore]]) -> Self:
+        """Opens stores and engine on their own thread; raises LocalError subclasses."""
+        self._engine, self._log = await self._run(make_engine)
+        logger.info("chain_opened chain_id=%s height=%d", self.genesis.chain_id, self.engine.height)
+        return self
+
+    @property
+    def engine(self) -> EmbeddedEngine:
+        """The engine, once open."""
+        if self._engine is None:
+            raise ChainUnavailableError("the chain is not open")
+        return self._engine
+
+    @property
+    def state(self) -> ChainState:
+        """The newest committed state (immutable, so it may be read from any thread)."""
+        return self.engine.application.state
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def aclose(self) -> None:
+        """Closes the stores on their thread."""
+        if self._engine is not None:
+            await self._run(self._engine.close)
+        self._thread.shutdown()
+
+    async def submit(self, data: bytes) -> Submitted:
+        """Fate of a transaction, once its block is durable; raises ChainUnavailableError when
+        full.
+        """
+        waiting = _Waiting(data, asyncio.get_running_loop().create_future())
+        try:
+            self._waiting.put_nowait(waiting)
+        except asyncio.QueueFull as error:
+            raise ChainUnavailableError(
+                "too many transactions wait; send it again later"
+            ) from error
+        return await waiting.done
+
+    async def make_blocks(self) -> None:
+        """Takes what waits into blocks until cancelled. A store that fails ends it: nothing goes
+        on.
+        """
+        while True:
+            batch = [await self._waiting.get()]
+            size_bytes = len(batch[0].data)
+            # A little room is left for the block's own fields below the engine's bound.
+            bound = self.genesis.block_bytes_max - TX_BYTES_MAX - (64 << 10)
+            while len(batch) < BLOCK_TXS_MAX and size_bytes < bound and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+                size_bytes += len(batch[-1].data)
+            try:
+                answers = await self._run(lambda batch=batch: self._take([b.data for b in batch]))  # type: ignore[misc]  # bound now, used before the next round
+            except BaseException:
+                for waiting in batch:
+                    waiting.done.cancel()
+                raise
+            for waiting, answer in zip(batch, answers, strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(answer)
+
+    def _take(self, batch: Sequence[bytes]) -> list[Submitted]:
+        """On the chain's thread: a block of all that may wait for one; every transaction's fate."""
+        application = self.engine.application
+        now_ms = self._clock_ns() // 1_000_000
+        checks = [application.check_tx(data, time_ms=now_ms) for data in batch]
+        good = [data for data, check in zip(batch, checks, strict=True) if check.code == 0]
+        if not good:
+            return [_fate(*pair, None) for pair in zip(batch, checks, strict=True)]
+        height, results = self.engine.produce(good)
+        delivered = iter(results)
+        return [
+            _fate(data, next(delivered), height) if check.code == 0 else _fate(data, check, None)
+            for data, check in zip(batch, checks, strict=True)
+        ]
+
+    async def submit_signed(
+        self, signer: Signer, *, kind: int, sender: Sender, body: object, nonce: bytes
+    ) -> Submitted:
+        """Signs a transaction of this machine's own and waits for its fate."""
+        transaction = new_transaction(
+            signer,
+            chain_id=self.genesis.chain_id,
+            kind=kind,
+            sender=sender,
+            nonce=nonce,
+            not_after=self.engine.height + NOT_AFTER_AHEAD,
+            body=body,
+        )
+        return await self.submit(await sign_transaction(transaction, signer))
+
+    async def chain_part(self, selectors: object, keys: object) -> bytes:
+        """The encoded chain part for selected leaves and keys (`consortium.queries`)."""
+        return await self._run(lambda: encode_chain_part(self._part(selectors, keys)))
+
+    def _part(self, selectors: object, keys: object) -> ChainPart:
+        engine, log = self.engine, self._log
+        if log is None:
+            raise ChainUnavailableError("the chain is not open")
+        return build_chain_part(
+            genesis=self._genesis_bytes,
+            changes=(),
+            signed_header=engine.signed_header,
+            state=engine.application.state,
+            log=log,
+            selectors=selectors,
+            keys=keys,
+        )
+
+    async def anchors(
+        self, feed_id: bytes, epoch: int, *, first_height: int, limit: int
+    ) -> list[list[int]]:
+        """[height, log index, chain time ms] of a feed's anchors from a height on."""
+        log = self._log
+        if log is None:
+            raise ChainUnavailableError("the chain is not open")
+        places = await self._run(
+            lambda: anchor_places(log, feed_id, epoch, first_height=first_height, limit=limit)
+        )
+        return [list(place) for place in places]
+
+    def status(self) -> ChainStatus:
+        """How the chain stands."""
+        header = self.engine.signed_header.header
+        return ChainStatus(
+            chain_id=self.genesis.chain_id,
+            genesis_sha256=sha256(self._genesis_bytes),
+            height=header.height,
+            time_ms=header.time_ns // 1_000_000,
+            app_hash=header.app_hash,
+            log_size=self.state.log.size,
+            waiting=self._waiting.qsize(),
+        )
+
+    def genesis_bytes(self) -> bytes:
+        """The genesis document."""
+        return self._genesis_bytes
+
+    def get(self, *key: object) -> list[Any] | None:
+        """The decoded value of a state key without its version, e.g. get("gateway", feed_id)."""
+        value = self.state.map.get(encode(key))
+        return decode(value)[1:] if value is not None else None
+
+    def anchored(self, feed_id: bytes, epoch: int) -> AnchorState | None:
+        """What is anchored of a feed's epoch."""
+        return anchored_state(Draft(self.state.map, frozenset()), feed_id, epoch)
+
+    def is_enrolled(self, feed_id: bytes) -> bool:
+        """Whether a feed's gateway is enrolled and its key not revoked."""
+        gateway = self.get("gateway", feed_id)
+        return gateway is not None and gateway[6] is None
+
+    def enrolled_feeds(self) -> list[bytes]:
+        """Feeds of all enrolled gateways whose keys are not revoked."""
+        found = []
+        for key, value in self.state.map.items():
+            name = decode(key)
+            if name[0] == "gateway" and decode(value)[7] is None:
+                found.append(fields(name, str, bytes)[1])
+        return sorted(found)
+
+
+def _fate(data: bytes, result: TxResult, height: int | None) -> Submitted:
+    try:
+        tx_id = decode_checked(data).tx_id
+    except (Refused, MalformedError):
+        tx_id = sha256(data)
+    return Submitted(
+        tx_id=tx_id,
+        code=int(Code(result.code)),
+        height=height,
+        item_codes=tuple(int(code) for code in result.item_codes),
+        text=result.text,
+    )
