@@ -219,8 +219,9 @@ const Strip = (() => {
   function drawAxis(layer, { span, x, y, width }) {
     const { ticks, withSeconds } = Draw.timeTicks(span.from, span.to, width - LEFT - RIGHT);
     layer.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: y, y2: y, class: "axis" }));
-    let free = LEFT + 92; // the zone's name stands at the left end
-    layer.append(svg("text", { x: LEFT, y: y + 18, class: "tick" }, `${Words.day(span.from)} ${Words.zone(span.from)}`));
+    const place = `${Words.day(span.from)} ${Words.zone(span.from)}`; // which day, whose clock
+    let free = LEFT + place.length * 7 + 8;
+    layer.append(svg("text", { x: LEFT, y: y + 18, class: "tick" }, place));
     for (const tick of ticks) {
       const at = round(x(tick));
       layer.append(svg("line", { x1: at, x2: at, y1: 2, y2: y + 4, class: "rule" }));

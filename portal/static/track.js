@@ -42,7 +42,7 @@ const Track = (() => {
     root.append(svg("rect", { x: 0.5, y: 0.5, width: width - 1, height: height - 1, class: "ground", rx: 4 }));
     drawGraticule(root, { x, y, width, height, centreX, centreY, squeeze, unit });
     for (const line of tracks) drawTrack(root, store, line, x, y);
-    drawScale(root, { unit, metre, height });
+    drawScale(root, { unit, metre, width, height });
     frame = { store, tracks, x, y, dot: root.appendChild(svg("circle", { r: 5.5, class: "here" })) };
     box.replaceChildren(root);
     note.textContent = tracks.map((line) => line.gateway).join(", ");
@@ -86,14 +86,15 @@ const Track = (() => {
     root.append(group);
   }
 
-  function drawScale(root, { unit, metre, height }) {
+  function drawScale(root, { unit, metre, width, height }) {
     const metres = (90 / unit / 1e7) * metre;
     const power = 10 ** Math.floor(Math.log10(metres));
     const length = [5, 2, 1].map((m) => m * power).find((m) => m <= metres);
     const pixels = round((length / metre) * 1e7 * unit);
     const text = length >= 1000 ? `${length / 1000} km` : `${length} m`;
-    root.append(svg("path", { d: `M10 ${height - 14}v4h${pixels}v-4`, class: "scale" }),
-      svg("text", { x: 14 + pixels, y: height - 9, class: "tick" }, text));
+    const left = width - 12 - pixels;
+    root.append(svg("path", { d: `M${left} ${height - 14}v4h${pixels}v-4`, class: "scale" }),
+      svg("text", { x: left - 5, y: height - 9, class: "tick", "text-anchor": "end" }, text));
   }
 
   function moveCursor(t) {

@@ -186,7 +186,7 @@ const Words = (() => {
   function zone(ms) {
     const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "longOffset" }).formatToParts(ms);
     const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
-    return offset === "GMT" ? "UTC" : offset.replace("GMT", "UTC");
+    return /^GMT(\+00:00)?$/.test(offset) ? "UTC" : offset.replace("GMT", "UTC");
   }
 
   return {
