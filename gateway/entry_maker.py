@@ -107,6 +107,10 @@ class EntryMaker:
         """An entry of the public control slot."""
         return self._make(kind, CONTROL_SLOT, self._clock.now(), body)
 
+    def note(self, kind: int, slot: int, body: list[Any]) -> Entry:
+        """An entry of the gateway's own in a device's slot."""
+        return self._make(kind, slot, self._clock.now(), body)
+
     def clock_steps(self) -> list[Entry]:
         """An entry for each step of the wall clock since the last call."""
         return [

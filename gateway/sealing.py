@@ -166,6 +166,7 @@ class HeadSigner:
         self.signed = asyncio.Event()
         self.stopped: str | None = None
         self.away = False
+        self.signer: Signer | None = None  # while it is open
         self.signed_height = -1
 
     def hold(self, reason: str) -> None:
@@ -192,6 +193,7 @@ class HeadSigner:
                 self.hold(str(error))
 
     async def _sign_all(self, signer: Signer) -> None:
+        self.signer = signer
         try:
             while self.stopped is None:
                 self._cutter.cut_made.clear()
@@ -201,6 +203,7 @@ class HeadSigner:
                     continue
                 await self.sign(signer, claim)
         finally:
+            self.signer = None
             await signer.aclose()
 
     def _next_claim(self, signer: Signer) -> HeadClaim | None:

@@ -34,6 +34,7 @@ class SlotLine:
     last_wall_us: int | None = None
     last_order: tuple[int, int] = (0, 0)
     readings: int = 0
+    since_ms: int = 0  # when the slot's first descriptor was counted
 
 
 class SlotBook:
@@ -71,6 +72,8 @@ class SlotBook:
             self._lines[entry.slot] = line
         if entry.kind == KIND_DESCRIPTOR:
             line.descriptor = entry.body
+            if entry.srcseq == 0:
+                line.since_ms = (entry.time.wall_us or 0) // 1000
             descriptor = Descriptor.from_body(entry.body)
             self._channels[descriptor.device_id, descriptor.channel] = entry.slot
         elif entry.kind not in (KIND_GENESIS, KIND_GAP, KIND_SUMMARY):
@@ -97,7 +100,7 @@ class SlotBook:
         lines = [
             [
                 line.slot, line.next_srcseq, line.descriptor, line.last_wall_us,
-                list(line.last_order), line.readings,
+                list(line.last_order), line.readings, line.since_ms,
             ]
             for line in self._lines.values()
         ]  # fmt: skip  # one line per group reads as the format does
@@ -109,9 +112,9 @@ def book_from_value(value: Any) -> SlotBook:
     book = SlotBook()
     if value is None:
         return book
-    for slot, next_srcseq, descriptor, last_wall_us, order, readings in value[1]:
+    for slot, next_srcseq, descriptor, last_wall_us, order, readings, since_ms in value[1]:
         line = SlotLine(
-            slot, next_srcseq, descriptor, last_wall_us, (order[0], order[1]), readings
+            slot, next_srcseq, descriptor, last_wall_us, (order[0], order[1]), readings, since_ms
         )
         book._lines[slot] = line  # noqa: SLF001  # the same module builds what it reads
         if descriptor is not None:

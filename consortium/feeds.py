@@ -1,0 +1,286 @@
+"""Feeds that gateways sent: mirrored whole, opened where this machine holds a key, offered for
+anchoring.
+
+This is what is plugged into the bare chain machine (`consortium.compose`). It holds `ledger.store`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+from consortium.anchorer import Anchored, MirrorRow, OpenedRow
+from consortium.node import ChainNode
+from ledger.entry import PUBLIC_AUDIENCE
+from ledger.errors import OpeningError, ProofError, UncheckableError
+from ledger.feed import AnchorItem
+from ledger.feed_store import (
+    FeedName,
+    feed_prefix,
+    feeds,
+    get_header,
+    get_run_head,
+    get_value,
+    need_header,
+    put_value,
+)
+from ledger.gossip import FeedReceiver
+from ledger.mirror import anchor_item, grants_of, open_held_run, signed_height
+from ledger.opening import OpenedRun, check_continues
+from ledger.sealed import PUBLIC_KEY, open_grant
+from ledger.signing import PublicKey
+from ledger.store import Store, Transaction
+from ledger.store_exchange import StoreSink
+
+_log = logging.getLogger(__name__)
+OPEN_BATCH: Final = 64
+OPENED_OK, OPENED_BAD, NOT_OPENED = b"\x01", b"\x00", b"\x02"
+
+Keys = dict[tuple[bytes, int, int], bytes]  # feed id, audience, key epoch -> audience key
+OnOpened = Callable[[OpenedRun], None]
+
+
+class FeedRoom:
+    """Everything that this machine holds of others' feeds."""
+
+    def __init__(
+        self, store: Store, node: ChainNode, *, reader_secret: bytes, on_opened: OnOpened
+    ) -> None:
+        self.store, self._node = store, node
+        self._reader_secret, self._on_opened = reader_secret, on_opened
+        self._public_keys: dict[bytes, PublicKey] = {}
+        self._keys: Keys = {}
+        self._grants_seen: set[bytes] = set()
+        self._last: dict[tuple[FeedName, int], OpenedRun] = {}
+        self._poke: Callable[[], None] = lambda: None
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def on_change(self, poke: Callable[[], None]) -> None:
+        """`poke` is called whenever something new may be anchored or stated."""
+        self._poke = poke
+
+    # Gossip ---------------------------------------------------------------------------------
+
+    async def open_session(self) -> "FeedSession":
+        """A session for a new stream."""
+        return FeedSession(FeedReceiver(StoreSink(self.store, self.key_of, self._note_change)))
+
+    def key_of(self, feed_id: bytes) -> PublicKey | None:
+        """The key that a feed is enrolled with, None where it is not, or no longer."""
+        gateway = self._node.get("gateway", feed_id)
+        if gateway is None or gateway[6] is not None:
+            return None
+        if feed_id not in self._public_keys:
+            self._public_keys[feed_id] = PublicKey(gateway[1], gateway[2])
+        return self._public_keys[feed_id]
+
+    def _note_change(self, feed: FeedName) -> None:
+        del feed  # every task looks at all feeds
+        self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._poke()
+
+    # Heads and statements for the anchorer --------------------------------------------------
+
+    async def anchor_items(self, anchored: Anchored, limit: int) -> Sequence[AnchorItem]:
+        """For each feed whose newest head is newer than anchored: that head with its paths."""
+        return await asyncio.to_thread(self._anchor_items, anchored, limit)
+
+    def _anchor_items(self, anchored: Anchored, limit: int) -> list[AnchorItem]:
+        items: list[AnchorItem] = []
+        for feed in self.store.read(feeds):
+            if self._node.get("frozen", feed[0]) is not None:
+                continue
+            previous = anchored(*feed)
+            item = self.store.read(lambda txn, f=feed, p=previous: anchor_item(txn, f, p))  # type: ignore[misc]  # bound now
+            if item is not None:
+                items.append(item)
+            if len(items) == limit:
+                break
+        return items
+
+    async def mirror_statements(self, limit: int) -> Sequence[MirrorRow]:
+        """Signed blocks held durably and not yet recorded as mirrored."""
+        return await asyncio.to_thread(self.store.read, lambda txn: _mirror_rows(txn, limit))
+
+    async def opened_statements(self, limit: int) -> Sequence[OpenedRow]:
+        """Runs opened and checked and not yet recorded as opened."""
+        return await asyncio.to_thread(self.store.read, lambda txn: _opened_rows(txn, limit))
+
+    async def mirror_recorded(self, rows: Sequence[MirrorRow]) -> None:
+        """Moves each feed's mark behind what is recorded."""
+        await self._advance("mirror", [(row[0], row[1], row[2]) for row in rows])
+
+    async def opened_recorded(self, rows: Sequence[OpenedRow]) -> None:
+        """Moves each feed's mark behind what is recorded."""
+        await self._advance("stated", [(row[0], row[1], row[2]) for row in rows])
+
+    async def _advance(self, name: str, rows: Sequence[tuple[bytes, int, int]]) -> None:
+        tops: dict[FeedName, int] = {}
+        for feed_id, epoch, height in rows:
+            tops[feed_id, epoch] = max(tops.get((feed_id, epoch), 0), height + 1)
+
+        def work(txn: Transaction) -> None:
+            for feed, top in tops.items():
+                put_value(txn, _mark(name, feed), top)
+
+        await asyncio.wrap_future(self.store.write_later(work))
+
+    # Opening --------------------------------------------------------------------------------
+
+    async def open_runs(self) -> None:
+        """Opens what this machine's key may open, block by block, until cancelled."""
+        while True:
+            self._changed.clear()
+            more = await asyncio.to_thread(self._open_some)
+            if more:
+                self._poke()
+            else:
+                await self._changed.wait()
+
+    def _open_some(self) -> bool:
+        return any([self._open_feed(feed) for feed in self.store.read(feeds)])
+
+    def _open_feed(self, feed: FeedName) -> bool:
+        self._learn_keys(feed)
+        done = self.store.read(lambda txn: get_value(txn, _mark("opened", feed))) or 0
+        top = self.store.read(lambda txn: signed_height(txn, feed))
+        heights = range(done, min(top + 1, done + OPEN_BATCH))
+        for height in heights:
+            results = self.store.read(lambda txn, h=height: self._open_block(txn, feed, h))  # type: ignore[misc]  # bound now
+            self.store.write(lambda txn, h=height, r=results: _save_results(txn, feed, h, r))  # type: ignore[misc]  # bound now
+        return bool(heights)
+
+    def _learn_keys(self, feed: FeedName) -> None:
+        """Opens new grants. With a key more, earlier blocks are gone through again for its runs."""
+        grants = self.store.read(lambda txn: grants_of(txn, feed))
+        for sealed in grants:
+            if sealed not in self._grants_seen:
+                self._grants_seen.add(sealed)
+                grant = open_grant(sealed, self._reader_secret)
+                if grant is not None:
+                    self._keys[grant.feed_id, grant.audience, grant.key_epoch] = grant.key
+        known = self.store.read(lambda txn: get_value(txn, _mark("grants", feed)))
+        if known != len(grants):
+            self.store.write(lambda txn: _begin_again(txn, feed, len(grants)))
+
+    def key_for(self, feed_id: bytes, audience: int, key_epoch: int) -> bytes | None:
+        """An audience's key, None where this machine was given none."""
+        if audience == PUBLIC_AUDIENCE:
+            return PUBLIC_KEY
+        return self._keys.get((feed_id, audience, key_epoch))
+
+    def _open_block(self, txn: Transaction, feed: FeedName, height: int) -> dict[int, bytes]:
+        header, results = need_header(txn, feed, height), {}
+        for audience, _ in header.runs:
+            held = txn.get("statements", _result_key(feed, height, audience))
+            known = held in (OPENED_OK, OPENED_BAD)
+            results[audience] = held if held and known else self._open_run(txn, feed, height, audience)
+        return results
+
+    def _open_run(self, txn: Transaction, feed: FeedName, height: int, audience: int) -> bytes:
+        head = get_run_head(txn, feed, height, audience)
+        key = self.key_for(feed[0], audience, head.key_epoch) if head else None
+        if key is None:
+            return NOT_OPENED
+        try:
+            previous = self._previous(txn, feed, height, audience)
+            opened = open_held_run(txn, feed, height=height, audience=audience, key=key)
+            check_continues(opened, previous)
+        except UncheckableError:
+            return NOT_OPENED
+        except OpeningError as error:
+            _log.error("run_not_opened height=%d audience=%d error=%s", height, audience, error)
+            return OPENED_BAD if error.reason is not None else NOT_OPENED
+        except ProofError as error:
+            _log.error("run_bad height=%d audience=%d error=%s", height, audience, error)
+            return OPENED_BAD
+        self._last[feed, audience] = opened
+        self._on_opened(opened)
+        return OPENED_OK
+
+    def _previous(
+        self, txn: Transaction, feed: FeedName, height: int, audience: int
+    ) -> OpenedRun | None:
+        """The audience's run of the block before, opened again after a restart."""
+        held = self._last.get((feed, audience))
+        if held is not None and held.header.height == height - 1:
+            return held
+        head = get_run_head(txn, feed, height - 1, audience) if height else None
+        key = self.key_for(feed[0], audience, head.key_epoch) if head else None
+        if key is None:
+            return None
+        return open_held_run(txn, feed, height=height - 1, audience=audience, key=key)
+
+
+class FeedSession:
+    """One peer's stream."""
+
+    def __init__(self, receiver: FeedReceiver) -> None:
+        self._receiver = receiver
+        self._own_words: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def receive(self, message: bytes) -> list[bytes]:
+        """Takes one message; returns what to send at once."""
+        return await asyncio.to_thread(self._receiver.receive, message)
+
+    async def outgoing(self) -> AsyncIterator[bytes]:
+        """What this side says by itself: nothing yet, it answers."""
+        while (message := await self._own_words.get()) is not None:
+            yield message
+
+    async def aclose(self) -> None:
+        """The stream has ended."""
+        self._own_words.put_nowait(None)
+
+
+def _mark(name: str, feed: FeedName) -> str:
+    return f"{name}-{feed[0].hex()}-{feed[1]}"
+
+
+def _result_key(feed: FeedName, height: int, audience: int) -> bytes:
+    return feed_prefix(feed) + height.to_bytes(8, "big") + audience.to_bytes(2, "big")
+
+
+def _save_results(txn: Transaction, feed: FeedName, height: int, results: dict[int, bytes]) -> None:
+    for audience, result in results.items():
+        txn.put("statements", _result_key(feed, height, audience), result)
+    put_value(txn, _mark("opened", feed), height + 1)
+
+
+def _begin_again(txn: Transaction, feed: FeedName, grants: int) -> None:
+    put_value(txn, _mark("grants", feed), grants)
+    put_value(txn, _mark("opened", feed), 0)
+    put_value(txn, _mark("stated", feed), 0)
+
+
+def _mirror_rows(txn: Transaction, limit: int) -> list[MirrorRow]:
+    rows: list[MirrorRow] = []
+    for feed in feeds(txn):
+        start = get_value(txn, _mark("mirror", feed)) or 0
+        for height in range(start, signed_height(txn, feed) + 1):
+            header = get_header(txn, feed, height)
+            if header is None or len(rows) == limit:
+                break
+            rows.append((*feed, height, header.digest))
+    return rows
+
+
+def _opened_rows(txn: Transaction, limit: int) -> list[OpenedRow]:
+    rows: list[OpenedRow] = []
+    for feed in feeds(txn):
+        start = get_value(txn, _mark("stated", feed)) or 0
+        end = get_value(txn, _mark("opened", feed)) or 0
+        for height in range(start, end):
+            header = get_header(txn, feed, height)
+            if header is None or len(rows) + len(header.runs) > limit:
+                break
+            for audience, _ in header.runs:
+                result = txn.get("statements", _result_key(feed, height, audience))
+                if audience != PUBLIC_AUDIENCE and result in (OPENED_OK, OPENED_BAD):
+                    ok = result == OPENED_OK
+                    rows.append((*feed, height, audience, header.digest, ok))
+    return rows

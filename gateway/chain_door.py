@@ -1,0 +1,122 @@
+"""`consortium.client` in the shape that the uplink asks for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from consortium.client import ChainClient
+from consortium.errors import ChainUnavailableError, NotYetProvenError, RefusedError
+from consortium.tls import certificate_digest
+from consortium.transaction import (
+    KIND_DEVICE,
+    SENDER_GATEWAY,
+    Sender,
+    new_transaction,
+    sign_transaction,
+)
+from gateway.config import PeerConfig
+from gateway.errors import ConfigError
+
+from ledger.signing import Signer
+
+NOT_AFTER_AHEAD: Final = 10_000
+OUTGOING_MAX: Final = 64
+SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED = 2, 6, 7
+
+
+class StreamConversation:
+    """One gossip stream as messages to send and to receive."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(OUTGOING_MAX)
+        self._incoming = client.gossip(self._drain())
+        self._gone = False
+
+    async def _drain(self) -> AsyncIterator[bytes]:
+        while (message := await self._outgoing.get()) is not None:
+            yield message
+
+    async def send(self, message: bytes) -> None:
+        """Queues one message; waits while the line is slower than we are."""
+        if self._gone:
+            raise ChainUnavailableError("the stream has ended")
+        await self._outgoing.put(message)
+
+    async def receive(self) -> bytes | None:
+        """The next message, None at the end."""
+        try:
+            return await anext(self._incoming)
+        except StopAsyncIteration:
+            self._gone = True
+            return None
+
+    async def aclose(self) -> None:
+        """Ends the stream."""
+        self._gone = True
+        closer = getattr(self._incoming, "aclose", None)
+        if closer is not None:
+            await closer()
+
+
+class ClientDoor:
+    """One chain machine."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._client = client
+
+    @asynccontextmanager
+    async def gossip(self) -> AsyncIterator[StreamConversation]:
+        """A conversation with the machine's mirror."""
+        conversation = StreamConversation(self._client)
+        try:
+            yield conversation
+        finally:
+            await conversation.aclose()
+
+    async def feed_part(self, feed_id: bytes, epoch: int, height: int) -> bytes:
+        """First anchor at this height or above, with the mirror and opened statements around it."""
+        rows = await self._client.anchors(feed_id, epoch, height)
+        if not rows:
+            raise NotYetProvenError(f"height {height} is not anchored yet")
+        top = rows[-1][0]
+        selectors = [
+            [SELECT_ANCHOR_FROM_HEIGHT, feed_id, epoch, top],
+            [SELECT_MIRRORED, feed_id, epoch, top, top],
+            [SELECT_OPENED, feed_id, epoch, top, top],
+        ]
+        return await self._client.chain_part(selectors)
+
+    async def record_devices(
+        self, signer: Signer, feed_id: bytes, rows: list[list[Any]], nonce: bytes
+    ) -> None:
+        """Sends a device transaction in the gateway's own name."""
+        status = await self._client.status()
+        transaction = new_transaction(
+            signer,
+            chain_id=status.chain_id,
+            kind=KIND_DEVICE,
+            sender=Sender(SENDER_GATEWAY, feed_id),
+            nonce=nonce,
+            not_after=status.height + NOT_AFTER_AHEAD,
+            body=[1, feed_id, rows],
+        )
+        answer = await self._client.submit(await sign_transaction(transaction, signer))
+        if answer.code:
+            raise RefusedError(answer.code, answer.text)
+
+    async def aclose(self) -> None:
+        """Closes the channel."""
+        await self._client.aclose()
+
+
+def open_door(peer: PeerConfig) -> ClientDoor:
+    """The door to a configured machine; raises ConfigError where its certificate cannot be read."""
+    try:
+        pem = peer.certificate.read_bytes()
+    except OSError as error:
+        mend = f"cannot be read ({error.strerror}); copy it from the chain machine's folder"
+        raise ConfigError(peer.certificate, None, "certificate", mend) from error
+    digest = certificate_digest(pem)
+    client = ChainClient(peer.address, certificate_pem=pem, certificate_sha256=digest)
+    return ClientDoor(client)

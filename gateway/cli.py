@@ -1,0 +1,136 @@
+"""`wharf gateway ...`."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from gateway.chain_door import open_door
+from gateway.compose import Opened, open_gateway
+from gateway.config import GatewayConfig, read_config
+from gateway.init import Wish, initialise
+from gateway.status import StatusServer
+
+_EXAMPLES = """examples:
+  wharf gateway init --name cold-room --party "Cold Store Ltd"
+  wharf gateway run --config gateway.toml
+  wharf gateway status --config gateway.toml --json
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds `wharf gateway`."""
+    parser = commands.add_parser(
+        "gateway",
+        help="run the gateway on this box",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add_init(actions.add_parser("init", help="find devices, make the key, write gateway.toml"))
+    run = actions.add_parser("run", help="take readings in until stopped")
+    run.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    run.set_defaults(run=_run)
+    status = actions.add_parser("status", help="ask the running gateway how it is")
+    status.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    status.add_argument("--json", action="store_true", help="the whole report as JSON")
+    status.set_defaults(run=_status)
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    parser.add_argument("--name", required=True, help="what people call this box")
+    parser.add_argument("--party", required=True, help="the organisation that answers for it")
+    parser.add_argument("--data-dir", type=Path, default=Path("gateway-data"))
+    parser.add_argument("--key", help="pkcs11: URI of the key; without it a development key file")
+    parser.add_argument("--development", action="store_true", help="allow a single reader")
+    parser.add_argument("--node", metavar="HOST:PORT", help="the chain machine")
+    parser.add_argument("--certificate", type=Path, help="the chain machine's certificate, PEM")
+    parser.add_argument("--genesis", metavar="HEX", help="SHA-256 of the chain's genesis document")
+    parser.add_argument("--reader", action="append", default=[], metavar="HEX")
+    parser.set_defaults(run=_init)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    wish = Wish(
+        config_path=arguments.config,
+        name=arguments.name,
+        party=arguments.party,
+        data_dir=arguments.data_dir.absolute(),
+        key_uri=arguments.key,
+        development=arguments.development,
+        address=arguments.node,
+        certificate=arguments.certificate.absolute() if arguments.certificate else None,
+        genesis_sha256=arguments.genesis,
+        readers=tuple(arguments.reader),
+    )
+    code = asyncio.run(initialise(wish))
+    sys.stderr.write(f"configuration: {arguments.config}\nenrolment code (wharf chain enrol CODE):\n")
+    sys.stdout.write(code + "\n")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = read_config(arguments.config)
+    asyncio.run(run_gateway(config))
+    return 0
+
+
+async def run_gateway(config: GatewayConfig) -> None:
+    """Runs a gateway until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    doors = [open_door(peer) for peer in config.peers]
+    opened = open_gateway(config, doors)
+    try:
+        await _serve(config, opened, stop)
+    finally:
+        opened.close()
+        for door in doors:
+            await door.aclose()
+
+
+async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> None:
+    server = StatusServer(config.status.host, config.status.port, opened.gateway.report)
+    port_file = config.data_dir / "status.port"
+    port_file.write_text(f"{server.port}\n", encoding="ascii")
+    server.start()
+    try:
+        await opened.gateway.run(stop)
+    finally:
+        server.close()
+        port_file.unlink(missing_ok=True)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    config = read_config(arguments.config)
+    port_file = config.data_dir / "status.port"
+    try:
+        port = int(port_file.read_text(encoding="ascii"))
+        url = f"http://{config.status.host}:{port}/status.json"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # http on loopback, built above
+            report = json.load(answer)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"the gateway does not answer ({error}); is `wharf gateway run` running?\n")
+        return 2
+    sys.stdout.write((json.dumps(report, indent=1) if arguments.json else _words(report)) + "\n")
+    return 1 if report["faults"] else 0
+
+
+def _words(report: dict[str, Any]) -> str:
+    lines = [f"gateway {report['gateway']}  feed {report['feed'][:8]}"]
+    for name in ("journaled", "acknowledged", "sealed", "signed", "mirrored", "anchored", "opened"):
+        key = name if name in report else f"{name}_height"
+        lines.append(f"  {name:<14}{report[key]:>12}")
+    lines += [
+        f"  {row['device']}/{row['channel']:<24}{row['readings']:>8} readings"
+        for row in report["channels"]
+    ]
+    lines += [f"  FAULT {fault}" for fault in report["faults"]]
+    return "\n".join(lines)

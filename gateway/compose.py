@@ -1,0 +1,210 @@
+"""Where the gateway's concrete parts meet."""
+
+import hashlib
+import logging
+import os
+from collections import deque
+from collections.abc import Sequence
+
+from firmware_bridge.bridge import MqttBridge, Sink, run_device
+from firmware_bridge.devices import DeviceSpec
+from firmware_bridge.keys.registry import open_signer
+from firmware_bridge.transports.mqtt import BrokerAddress
+from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
+from gateway.config import GatewayConfig
+from gateway.deliveries import Deliveries
+from gateway.device_records import DeviceRecords
+from gateway.entry_maker import EntryMaker
+from gateway.errors import IdentityError
+from gateway.identity import Identity, audience_keys, get_identity, next_boot
+from gateway.intake import Intake
+from gateway.recovery import Found, sort_out
+from gateway.sealing import Cutter, FeedIdentity, HeadSigner
+from gateway.service import Door, Gateway, Parts, damage_entries
+from gateway.slots import SlotBook, book_from_value
+from gateway.uplink import Uplink
+from ledger.entry import KIND_BOOT, Entry, decode_entry, encode_entry
+from ledger.feed_store import get_state, get_value
+from ledger.journal import Journal, Recovered
+from ledger.sealer import FeedState, Pending
+from ledger.signing import Signer
+from ledger.store import Store
+from logistics.reading import GapReason
+
+SOFTWARE = "wharfinger 0.1.0"
+_log = logging.getLogger(__name__)
+
+
+class Opened:
+    """A gateway with its files open; `close` lets go of them."""
+
+    def __init__(self, gateway: Gateway, parts: Parts) -> None:
+        self.gateway, self._parts = gateway, parts
+
+    def close(self) -> None:
+        """Closes journal and store."""
+        self._parts.intake.close()
+        self._parts.store.close()
+
+
+def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
+    """The gateway of a configuration, recovered from its journal and ready to run.
+
+    doors: one per configured chain machine, in their order. Raises NotInitialisedError, and the ledger's
+    LocalError subclasses.
+    """
+    store = Store(config.data_dir / "store")
+    identity = store.read(get_identity)
+    keys = store.write(
+        lambda txn: audience_keys(txn, identity, {item.id: item for item in config.audiences})
+    )
+    boot = store.write(lambda txn: next_boot(txn, boot_id()))
+    feed = (identity.feed_id, 0)
+    state = store.read(lambda txn: get_state(txn, feed))
+    state = state or FeedState(feed_id=identity.feed_id, slots={})
+    book, sealed_book = (
+        book_from_value(store.read(lambda txn: get_value(txn, "slot-book"))) for _ in range(2)
+    )
+    journal, recovered = Journal.open(config.data_dir / "journal", next_jseq=state.jseq_end + 1)
+    found = sort_out(recovered, state.jseq_end, book)
+    clock = TimeModel(boot, boottime_us, system_wall)
+    maker = EntryMaker(
+        book,
+        clock,
+        audiences={device.spec.id: device.audience for device in config.devices},
+        specs={device.spec.id: device.spec for device in config.devices},
+    )
+    pending = deque(found.pending)
+    _report_damage(config, recovered, found)
+    _first_entries(identity, config, journal, maker, book, recovered, pending)
+    intake = Intake(journal, maker, pending, Deliveries(found.marks))
+    cutter = Cutter(
+        store=store,
+        intake=intake,
+        clock=clock,
+        sealed_book=sealed_book,
+        state=state,
+        keys=keys,
+        config=config.seal,
+    )
+    signer = HeadSigner(
+        store,
+        cutter,
+        FeedIdentity(party=config.party, gateway=config.name),
+        wall_s=lambda: _wall_s(clock),
+    )
+    parts = Parts(
+        name=config.name,
+        feed_id=identity.feed_id,
+        development=identity.level == 0,
+        store=store,
+        book=book,
+        clock=clock,
+        maker=maker,
+        intake=intake,
+        cutter=cutter,
+        signer=signer,
+        open_signer=lambda: _open_signer(config, identity),
+        mqtt=_mqtt(config, clock),
+        serial_specs=[d.spec for d in config.devices if not d.spec.source.startswith("mqtt:")],
+        run_device=lambda spec, sink: _run_device(spec, sink, clock),
+        uplinks=[
+            Uplink(
+                door,
+                store,
+                feed,
+                genesis_sha256=peer.genesis_sha256,
+                blocks_here=lambda: cutter.state.height,
+                behind=signer.hold,
+            )
+            for door, peer in zip(doors, config.peers, strict=True)
+        ],
+        records=DeviceRecords(store, book, feed, signer=lambda: signer.signer),
+        doors=doors,
+    )
+    return Opened(Gateway(parts), parts)
+
+
+def _wall_s(clock: TimeModel) -> int | None:
+    wall_us = clock.now().wall_us
+    return None if wall_us is None else wall_us // 1_000_000
+
+
+async def _run_device(spec: DeviceSpec, sink: Sink, clock: TimeModel) -> None:
+    await run_device(spec, sink, mono_us=clock.mono_us)
+
+
+def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
+    specs = [item.spec for item in config.devices if item.spec.source.startswith("mqtt:")]
+    if not specs:
+        return None
+    broker = BrokerAddress(
+        host=config.broker.host,
+        port=config.broker.port,
+        client_id=config.broker.client_id or f"wharf-{config.name}",
+    )
+
+    def wall_ms() -> int | None:
+        wall_us = clock.now().wall_us
+        return None if wall_us is None else wall_us // 1000
+
+    return MqttBridge(specs, broker=broker, mono_us=clock.mono_us, wall_ms=wall_ms)
+
+
+async def _open_signer(config: GatewayConfig, identity: Identity) -> Signer:
+    """The signer, refused where its key is not the one that the feed began with."""
+    signer = await open_signer(config.key_uri, development=config.development)
+    if signer.public_key_der() != identity.spki:
+        await signer.aclose()
+        raise IdentityError(
+            "the key in the token is not this feed's: a cloned card or an exchanged token; "
+            "put the right token in, or enrol this box anew"
+        )
+    return signer
+
+
+def _first_entries(
+    identity: Identity,
+    config: GatewayConfig,
+    journal: Journal,
+    maker: EntryMaker,
+    book: SlotBook,
+    recovered: Recovered,
+    pending: deque[Pending],
+) -> None:
+    """Journals what every start begins with: genesis (once), a boot entry, what damage took away."""
+    entries: list[Entry] = []
+    if book.next_srcseq(0) == 0:
+        genesis = decode_entry(identity.genesis_entry)
+        book.apply(genesis)
+        entries.append(genesis)
+    config_hash = hashlib.sha256(config.path.read_bytes()).digest()
+    entries.append(maker.control(KIND_BOOT, [1, SOFTWARE, config_hash]))
+    if recovered.corruptions:
+        slots = [line.slot for line in book.lines() if line.descriptor is not None]
+        entries += damage_entries(maker, slots)
+    for device in config.devices:
+        if not device.spec.source.startswith("mqtt:"):
+            maker.mark_absent(device.spec.id, GapReason.GATEWAY_DOWN)
+    data = [encode_entry(entry) for entry in entries]
+    first = journal.append(data)
+    for offset, (entry, raw) in enumerate(zip(entries, data, strict=True)):
+        pending.append(Pending(first + offset, entry, raw))
+
+
+def _report_damage(config: GatewayConfig, recovered: Recovered, found: Found) -> None:
+    for damage in recovered.corruptions:
+        _log.critical(
+            "journal_damaged segment=%d offset=%d size_bytes=%d after_jseq=%d",
+            damage.segment_id,
+            damage.offset,
+            damage.size_bytes,
+            damage.after_jseq,
+        )
+    for jseq, data in found.quarantined:
+        path = config.data_dir / "quarantine" / f"{jseq}.entry"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        os.chmod(path, 0o600)
+        _log.critical("entry_quarantined jseq=%d file=%s", jseq, path)
+

@@ -1,0 +1,75 @@
+"""Tells the chain which device speaks in which slot, until the chain says that it knows."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from consortium.errors import ConsortiumError
+from gateway.slots import SlotBook
+from ledger.canonical import encode
+from ledger.errors import LedgerError
+from ledger.feed_store import FeedName, get_value, put_value
+from ledger.hashing import sha256
+from ledger.signing import Signer
+from ledger.store import Store
+
+POLL_S: Final = 1.0
+_log = logging.getLogger(__name__)
+
+
+class RecordsDoor(Protocol):
+    """The call of `consortium.client` that records need."""
+
+    async def record_devices(
+        self, signer: Signer, feed_id: bytes, rows: list[list[Any]], nonce: bytes
+    ) -> None:
+        """Sends a device transaction in the gateway's own name; raises ConsortiumError."""
+
+
+def row_of(descriptor: list[Any], slot: int, from_ms: int) -> list[Any]:
+    """What the chain keeps of a slot: device, slot, descriptor hash, from, open end."""
+    return [descriptor[1], slot, sha256(encode(descriptor)), from_ms, None]
+
+
+class DeviceRecords:
+    """Sends each new slot's record once, again after every failure."""
+
+    def __init__(
+        self,
+        store: Store,
+        book: SlotBook,
+        feed: FeedName,
+        *,
+        signer: Callable[[], Signer | None],
+    ) -> None:
+        self._store, self._book, self._feed = store, book, feed
+        self._signer = signer
+        self.recorded: set[int] = set(store.read(lambda txn: get_value(txn, "recorded-slots")) or ())
+
+    async def run(self, door: RecordsDoor) -> None:
+        """Sends until cancelled."""
+        while True:
+            rows = [
+                row_of(line.descriptor, line.slot, line.since_ms)
+                for line in self._book.lines()
+                if line.descriptor is not None and line.slot not in self.recorded
+            ]
+            signer = self._signer()
+            if rows and signer is not None:
+                await self._send(door, signer, rows)
+            await asyncio.sleep(POLL_S)
+
+    async def _send(self, door: RecordsDoor, signer: Signer, rows: list[list[Any]]) -> None:
+        try:
+            await door.record_devices(signer, self._feed[0], rows, os.urandom(16))
+        except (ConsortiumError, LedgerError) as error:
+            _log.warning("device_record_refused slots=%d error=%s", len(rows), error)
+            return
+        self.recorded |= {row[1] for row in rows}
+        saved = sorted(self.recorded)
+        await asyncio.wrap_future(
+            self._store.write_later(lambda txn: put_value(txn, "recorded-slots", saved))
+        )
+        _log.info("devices_recorded slots=%d", len(rows))

@@ -1,0 +1,232 @@
+"""The running gateway: which tasks there are, in which order they end, and what a page may ask of them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from firmware_bridge.bridge import MqttBridge, Sink
+from firmware_bridge.devices import DeviceSpec
+from gateway.clock import TimeModel
+from gateway.device_records import DeviceRecords, RecordsDoor
+from gateway.entry_maker import EntryMaker
+from gateway.intake import Intake
+from gateway.sealing import Cutter, HeadSigner, OpenSigner
+from gateway.slots import SlotBook
+from gateway.supervisor import Supervisor
+from gateway.uplink import ChainDoor, Uplink
+from ledger.entry import KIND_GAP, Entry
+from ledger.store import FULL_SHARE_ALARM, Store
+from logistics.reading import Gap, GapReason
+
+SILENCE_CHECK_S: Final = 1.0
+BACKLOG_FAULT_BLOCKS: Final = 1000
+FLUSH_S: Final = 5.0
+WITNESS_WAIT_S: Final = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Door(ChainDoor, RecordsDoor, Protocol):
+    """Everything that the gateway asks of a chain machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The gateway's parts, made by `compose`."""
+
+    name: str
+    feed_id: bytes
+    development: bool
+    store: Store
+    book: SlotBook
+    clock: TimeModel
+    maker: EntryMaker
+    intake: Intake
+    cutter: Cutter
+    signer: HeadSigner
+    open_signer: OpenSigner
+    mqtt: MqttBridge | None
+    serial_specs: Sequence[DeviceSpec]
+    run_device: Callable[[DeviceSpec, Sink], Awaitable[None]]
+    uplinks: Sequence[Uplink]
+    records: DeviceRecords
+    doors: Sequence[Door]
+
+
+class Gateway:
+    """Runs the parts until told to stop, then ends them so that nothing taken stays unsealed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.supervisor = Supervisor(self._run_device, self._device_lost)
+        self._started_mono_us = parts.clock.mono_us()
+
+    async def _run_device(self, spec: DeviceSpec) -> None:
+        await self._parts.run_device(spec, self._parts.intake.put)
+
+    def _device_lost(self, device_id: str) -> None:
+        self._parts.maker.mark_absent(device_id, GapReason.UNPLUGGED)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set. Raises the ledger's LocalError where disk or store failed."""
+        parts = self._parts
+        async with asyncio.TaskGroup() as group:
+            inner = [
+                group.create_task(parts.intake.run(), name="intake"),
+                group.create_task(parts.cutter.run(), name="cutter"),
+                group.create_task(self._sign(), name="signer"),
+                group.create_task(self._announce(), name="announce"),
+            ]
+            inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
+            inner += [
+                group.create_task(parts.records.run(door), name="records") for door in parts.doors[:1]
+            ]
+            inputs = [group.create_task(self._watch_silence(), name="silence")]
+            inputs += [
+                group.create_task(self.supervisor.keep(spec), name=f"device {spec.id}")
+                for spec in parts.serial_specs
+            ]
+            if parts.mqtt is not None:
+                inputs.append(group.create_task(parts.mqtt.run(parts.intake.put), name="mqtt"))
+            await stop.wait()
+            await self._wind_down(inputs)
+            for task in inner:
+                task.cancel()
+
+    async def _wind_down(self, inputs: Sequence["asyncio.Task[None]"]) -> None:
+        """Inputs first, then everything taken into a block, its signature, and a moment for the uplink."""
+        _log.info("stopping step=inputs")
+        for task in inputs:
+            task.cancel()
+        await asyncio.gather(*inputs, return_exceptions=True)
+        parts = self._parts
+        await parts.intake.drain()
+        await parts.cutter.cut_all()
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._flushed()
+        except TimeoutError:
+            _log.warning("stopped_unflushed rest=stays_in_store")
+
+    async def _flushed(self) -> None:
+        last = self._parts.cutter.state.height - 1
+        while not self._parts.signer.stopped and self._parts.signer.signed_height < last:
+            self._parts.signer.signed.clear()
+            await self._parts.signer.signed.wait()
+        links = [link for link in self._parts.uplinks if link.progress.connected]
+        while any(link.progress.anchored_height < last for link in links):
+            await asyncio.sleep(0.1)
+
+    async def _sign(self) -> None:
+        """Boot guard: signs only after a reachable witness had the time to say what it holds."""
+        waits = [asyncio.create_task(link.first_word.wait()) for link in self._parts.uplinks]
+        if waits:
+            await asyncio.wait(waits, timeout=WITNESS_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        await self._parts.signer.run(self._parts.open_signer)
+
+    async def _announce(self) -> None:
+        """Wakes the uplinks at each new block and head."""
+        seen = (-1, -1)
+        while True:
+            now = (self._parts.cutter.state.height, self._parts.signer.signed_height)
+            if now != seen:
+                seen = now
+                for link in self._parts.uplinks:
+                    link.changed.set()
+            await asyncio.sleep(0.1)
+
+    async def _watch_silence(self) -> None:
+        while True:
+            await asyncio.sleep(SILENCE_CHECK_S)
+            await self._parts.intake.put_made(self._parts.maker.silences)
+            await self._parts.intake.put_made(self._parts.maker.clock_steps)
+
+    # The report -----------------------------------------------------------------------------
+
+    def report(self) -> dict[str, Any]:
+        """How the gateway is doing, as plain values. Called from the status server's thread."""
+        parts, intake = self._parts, self._parts.intake
+        progress = [link.progress for link in parts.uplinks]
+        anchored = max((p.anchored_height for p in progress), default=-1)
+        sealed = parts.cutter.state.height - 1
+        return {
+            "gateway": parts.name,
+            "feed": parts.feed_id.hex(),
+            "development_key": parts.development,
+            "faults": self._faults(sealed - anchored),
+            "journaled": intake.counts.journaled,
+            "pending": len(intake.pending),
+            "acknowledged": intake.counts.acknowledged,
+            "unacknowledgeable": intake.counts.unacknowledgeable,
+            "repeated_deliveries": intake.deliveries.repeated,
+            "rejected": sum(parts.maker.rejected.values()),
+            "rejected_by_device": _rejections(parts.maker),
+            "sealed_height": sealed,
+            "sealed_leaves": parts.cutter.state.leaves.size,
+            "signed_height": parts.signer.signed_height,
+            "mirrored_height": max((p.mirrored_height for p in progress), default=-1),
+            "anchored_height": anchored,
+            "opened_height": max((p.opened_height for p in progress), default=-1),
+            "connected": any(p.connected for p in progress),
+            "store_full_share": round(parts.store.full_share, 4),
+            "channels": self._channels(),
+            "devices": self._devices(),
+            "mqtt": self._mqtt(),
+        }
+
+    def _mqtt(self) -> dict[str, Any] | None:
+        mqtt = self._parts.mqtt
+        if mqtt is None:
+            return None
+        counters = mqtt.counters
+        return {"connected": mqtt.is_connected} | {
+            name: getattr(counters, name) for name in type(counters).__slots__
+        }
+
+    def _devices(self) -> dict[str, Any]:
+        return {
+            name: {"running": s.running, "restarts": s.restarts, "fault": s.fault, "ended": s.ended}
+            for name, s in self.supervisor.states.items()
+        }
+
+    def _channels(self) -> list[dict[str, Any]]:
+        rows = []
+        for line in list(self._parts.book.lines()):
+            channel = self._parts.book.channel(line)
+            if channel is not None:
+                row = {"device": channel[0], "channel": channel[1], "slot": line.slot}
+                rows.append(row | {"readings": line.readings, "last_wall_us": line.last_wall_us})
+        return rows
+
+    def _faults(self, backlog: int) -> list[str]:
+        parts, faults = self._parts, []
+        if parts.signer.stopped:
+            faults.append(f"signing stopped: {parts.signer.stopped}")
+        if parts.signer.away:
+            faults.append("key holder away: journaling goes on, nothing is signed")
+        if parts.intake.counts.full_since_mono_us is not None:
+            faults.append("disk full: nothing is accepted until there is room")
+        if parts.store.full_share > FULL_SHARE_ALARM:
+            faults.append(f"store is {parts.store.full_share:.0%} full")
+        if backlog > BACKLOG_FAULT_BLOCKS and parts.uplinks:
+            faults.append(f"{backlog} blocks are not anchored")
+        for name, state in self.supervisor.states.items():
+            if state.fault and not state.running:
+                faults.append(f"device {name}: {state.fault}")
+        return faults
+
+
+def _rejections(maker: EntryMaker) -> dict[str, dict[str, int]]:
+    rows: dict[str, dict[str, int]] = {}
+    for (device, reason), count in list(maker.rejected.items()):
+        rows.setdefault(device, {})[reason] = count
+    return rows
+
+
+def damage_entries(maker: EntryMaker, slots: Sequence[int]) -> list[Entry]:
+    """A gap entry in each slot that damaged journal frames may have taken entries from."""
+    gap = Gap(reason=GapReason.JOURNAL_CORRUPTION).to_body()
+    return [maker.note(KIND_GAP, slot, gap) for slot in slots]

@@ -1,0 +1,193 @@
+"""Carries the feed to a chain machine and fetches the chain's proof of it, until that proof is held.
+
+Nothing is handed over and forgotten: the store stays the queue, so what a peer loses is sent again.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from consortium.errors import ChainUnavailableError, ConsortiumError, NotYetProvenError
+from ledger.chain_proof import (
+    RECORD_ANCHOR,
+    RECORD_MIRROR,
+    RECORD_OPENED,
+    LogLeaf,
+    decode_chain_part,
+    verify_chain_part,
+)
+from ledger.errors import InputError, LedgerError
+from ledger.feed_store import FeedName, feed_prefix, newest_head
+from ledger.gossip import FeedSender
+from ledger.store import Store
+from ledger.store_exchange import StoreSource
+
+RETRY_S_MIN: Final = 0.5
+RETRY_S_MAX: Final = 30.0
+ANCHOR_POLL_S: Final = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Conversation(Protocol):
+    """Messages to and from one peer."""
+
+    async def send(self, message: bytes) -> None:
+        """Sends one message; raises ChainUnavailableError when the peer is gone."""
+
+    async def receive(self) -> bytes | None:
+        """The next message, None when the peer ended; raises ChainUnavailableError."""
+
+
+class ChainDoor(Protocol):
+    """The calls of `consortium.client` that the uplink makes."""
+
+    def gossip(self) -> AbstractAsyncContextManager[Conversation]:
+        """A conversation with the machine's mirror."""
+
+    async def feed_part(self, feed_id: bytes, epoch: int, height: int) -> bytes:
+        """Encoded chain part: first anchor at this height or above, statements up to it."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What others have said of this feed; heights, -1 where nothing yet."""
+
+    connected: bool = False
+    mirrored_height: int = -1
+    anchored_height: int = -1
+    anchored_chain_height: int = -1
+    opened_height: int = -1
+    parties_mirrored: set[bytes] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+    bytes_sent: int = 0
+
+
+class Uplink:
+    """One chain machine's connection, renewed for ever."""
+
+    def __init__(
+        self,
+        door: ChainDoor,
+        store: Store,
+        feed: FeedName,
+        *,
+        genesis_sha256: bytes,
+        blocks_here: Callable[[], int],
+        behind: Callable[[str], None],
+    ) -> None:
+        self._door, self._store, self._feed = door, store, feed
+        self._genesis_sha256, self._blocks_here, self._behind = genesis_sha256, blocks_here, behind
+        self.progress = Progress()
+        self.changed = asyncio.Event()
+        self.first_word = asyncio.Event()
+
+    async def run(self) -> None:
+        """Carries until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._for_ever("carry", self._carry))
+            group.create_task(self._for_ever("anchor", self._fetch_anchor))
+
+    async def _for_ever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        delay_s = RETRY_S_MIN
+        while True:
+            try:
+                await work()
+                delay_s = RETRY_S_MIN
+            except (ConsortiumError, LedgerError) as error:
+                _log.warning("uplink_lost work=%s retry_s=%.1f error=%s", name, delay_s, error)
+                delay_s = min(delay_s * 2, RETRY_S_MAX)
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads retries, no secret
+
+    async def _carry(self) -> None:
+        sender = FeedSender(StoreSource(self._store, [self._feed]))
+        async with self._door.gossip() as peer:
+            self.progress.connected = True
+            _log.info("uplink_connected")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    listener = group.create_task(self._listen(peer, sender))
+                    speaker = group.create_task(self._speak(peer, sender))
+                    listener.add_done_callback(lambda _: speaker.cancel())
+            except* ConsortiumError as errors:
+                raise ChainUnavailableError(str(errors.exceptions[0])) from errors
+            except* InputError as errors:
+                raise ChainUnavailableError(f"peer sent {errors.exceptions[0]}") from errors
+            finally:
+                self.progress.connected = False
+
+    async def _speak(self, peer: Conversation, sender: FeedSender) -> None:
+        while True:
+            self.changed.clear()
+            for message in await asyncio.to_thread(sender.outgoing):
+                await peer.send(message)
+                self.progress.bytes_sent += len(message)
+            await self.changed.wait()
+
+    async def _listen(self, peer: Conversation, sender: FeedSender) -> None:
+        while (data := await peer.receive()) is not None:
+            sender.receive(data)
+            held = sender.held_by_peer.get(self._feed)
+            if held is not None:
+                self._judge_peer(held[0])
+            for _, _, text in sender.refusals:
+                self.progress.refusals = [*self.progress.refusals[-9:], text]
+                _log.warning("uplink_refused text=%s", text)
+            if sender.refusals:
+                # Not enrolled yet, most often: the connection is made anew after a while.
+                raise ChainUnavailableError(sender.refusals[-1][2])
+            self.changed.set()
+
+    def _judge_peer(self, blocks_there: int) -> None:
+        """A peer that holds more of our feed than we do: this store is an old copy of itself."""
+        self.first_word.set()
+        if blocks_there > self._blocks_here():
+            self._behind(f"a peer holds {blocks_there} blocks of this feed, this store fewer")
+
+    async def _fetch_anchor(self) -> None:
+        """Asks for the anchor receipt of the newest head until it is held, then of the next."""
+        while True:
+            head = await asyncio.to_thread(
+                self._store.read, lambda txn: newest_head(txn, self._feed)
+            )
+            opened_all = self.progress.opened_height >= self.progress.anchored_height
+            wanted = self.progress.anchored_height + 1
+            if head is not None and (head.claim.height >= wanted or not opened_all):
+                await self._ask(min(wanted, head.claim.height))
+            await asyncio.sleep(ANCHOR_POLL_S)
+
+    async def _ask(self, height: int) -> None:
+        feed_id, epoch = self._feed
+        try:
+            data = await self._door.feed_part(feed_id, epoch, height)
+        except NotYetProvenError:
+            return
+        part = decode_chain_part(data)
+        chain = verify_chain_part(part, trusted_genesis_sha256=self._genesis_sha256)
+        anchored = [leaf for leaf in chain.leaves if self._is_ours(leaf, RECORD_ANCHOR)]
+        if not anchored:
+            return
+        self._note(chain.leaves, anchored[-1], chain.height)
+        place = feed_prefix(self._feed) + self.progress.anchored_height.to_bytes(8, "big")
+        await asyncio.wrap_future(
+            self._store.write_later(lambda txn: txn.put("anchors", place, data))
+        )
+
+    def _is_ours(self, leaf: LogLeaf, kind: int) -> bool:
+        return leaf.record[0] == kind and leaf.record[1:3] == self._feed
+
+    def _note(self, leaves: tuple[LogLeaf, ...], anchor: LogLeaf, chain_height: int) -> None:
+        progress = self.progress
+        if anchor.record[3] > progress.anchored_height:
+            progress.anchored_height = anchor.record[3]
+            progress.anchored_chain_height = chain_height
+            _log.info("anchored height=%d chain_height=%d", anchor.record[3], chain_height)
+        for leaf in leaves:
+            if self._is_ours(leaf, RECORD_MIRROR):
+                progress.mirrored_height = max(progress.mirrored_height, leaf.record[3])
+                progress.parties_mirrored.add(leaf.record[5])
+            elif self._is_ours(leaf, RECORD_OPENED) and leaf.record[6] is True:
+                progress.opened_height = max(progress.opened_height, leaf.record[3])

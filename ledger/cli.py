@@ -1,0 +1,83 @@
+"""`wharf`: loads the commands of every installed package by entry point, so none imports another."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "wharfinger.commands"
+EXIT_USAGE = 64
+EXIT_FAILED = 2
+_DESCRIPTION = "Wharfinger: readings that prove themselves. `wharf COMMAND --help` says more."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage exits with 64: 1 and 2 are verdicts."""
+
+    def error(self, message: str) -> "None":  # type: ignore[override]  # exits, as the base does
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command that is installed; a missing extra becomes a command that says so."""
+    parser = _Parser(prog="wharf", description=_DESCRIPTION)
+    parser.add_argument("--log", default="warning", choices=("debug", "info", "warning", "error"))
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for point in sorted(entry_points(group=GROUP), key=lambda item: item.name):
+        _register(point, commands)
+    return parser
+
+
+def _register(
+    point: EntryPoint, commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
+) -> None:
+    try:
+        register = point.load()
+    except ImportError as error:
+        missing = commands.add_parser(point.name, help=f"not installed: {error.name} is missing")
+        mend = f"{point.name} needs {error.name}: pip install 'wharfinger[{_extra(point.name)}]'"
+        missing.add_argument("rest", nargs=argparse.REMAINDER)
+        missing.set_defaults(run=lambda _, mend=mend: _say(mend))
+        return
+    register(commands)
+
+
+def _extra(name: str) -> str:
+    return {"gateway": "gateway", "consortium": "node", "portal": "portal"}.get(name, "gateway")
+
+
+def _say(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return EXIT_FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code. An error of ours is one line, never a traceback."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=arguments.log.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # the program's outer edge; foreseen errors are a line, others a trace
+        if arguments.log == "debug" or not _is_ours(error):
+            raise
+        return _say(f"wharf: {error}")
+
+
+def _is_ours(error: BaseException) -> bool:
+    """True for errors of our own roots, and for groups that hold only such."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_ours(item) for item in error.exceptions)
+    package = type(error).__module__.split(".")[0]
+    return package in ("ledger", "logistics", "firmware_bridge", "gateway", "consortium", "portal")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
