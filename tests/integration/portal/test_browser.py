@@ -51,12 +51,8 @@ def browse(address: str, profile: Path, *arguments: str) -> str:
 @contextlib.contextmanager
 def live_page(events: Path) -> Iterator[str]:
     """Run `wharf portal live` on the events; yield its address."""
-    code = (
-        "import argparse, sys; from portal.cli import register;"
-        "parser = argparse.ArgumentParser(); register(parser.add_subparsers());"
-        "args = parser.parse_args(); sys.exit(args.run(args))"
-    )
-    command = [sys.executable, "-c", code, "portal", "live", "--events", str(events)]
+    wharf = Path(sys.executable).with_name("wharf")
+    command = [str(wharf), "portal", "live", "--events", str(events)]
     with subprocess.Popen(
         [*command, "--print-url"], stdout=subprocess.PIPE, text=True, env={**os.environ}
     ) as process:
