@@ -24,7 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with every command that is installed; a missing extra becomes a command that says so."""
     parser = _Parser(prog="wharf", description=_DESCRIPTION)
     parser.add_argument("--log", default="warning", choices=("debug", "info", "warning", "error"))
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        metavar="COMMAND", required=True, parser_class=_Parser
+    )
     for point in sorted(entry_points(group=GROUP), key=lambda item: item.name):
         _register(point, commands)
     return parser

@@ -1,0 +1,108 @@
+"""Answers `wharf prove`: a bundle of what this machine may open, with the chain's word on it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from consortium.errors import MalformedError, NotYetProvenError
+from consortium.feeds import FeedRoom
+from consortium.node import ChainNode
+from ledger.canonical import encode
+from ledger.chain_proof import RECORD_MIRROR, RECORD_OPENED, decode_chain_part, decode_log_leaf
+from ledger.entry import audience_of
+from ledger.errors import LedgerError, UncheckableError
+from ledger.proof_bundle import Bundle, FeedPart, Request
+from ledger.prove import Span, choose_span, feed_part
+
+ANCHORS_MAX: Final = 10_000_000
+SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED = 1, 6, 7
+EPOCH: Final = 0
+
+Anchors = list[list[int]]  # height, log index, chain time in ms
+
+
+class Prover:
+    """Makes bundles from the feeds and the chain of this machine."""
+
+    def __init__(self, room: FeedRoom, node: ChainNode) -> None:
+        self._room, self._node = room, node
+
+    async def prove(self, request: Request) -> bytes:
+        """The bundle's bytes. Raises NotYetProvenError where the interval is not anchored behind
+        yet.
+        """
+        rows = self._node.get("device", request.device_id)
+        if rows is None:
+            raise MalformedError(f"no device {request.device_id!r} is recorded on this chain")
+        slots: dict[bytes, list[int]] = defaultdict(list)
+        for feed_id, slot, _, _, to_ms in rows[0]:
+            if to_ms is None or to_ms >= request.from_ms:
+                slots[feed_id].append(slot)
+        if not slots:
+            raise MalformedError(f"device {request.device_id!r} stood in no feed in that interval")
+        try:
+            return await self._bundle(request, slots)
+        except UncheckableError as error:
+            raise NotYetProvenError(str(error)) from error
+        except LedgerError as error:
+            raise MalformedError(str(error)) from error
+
+    async def _bundle(self, request: Request, slots: dict[bytes, list[int]]) -> bytes:
+        parts: list[FeedPart] = []
+        indexes: list[int] = []
+        parties: set[bytes] = set()
+        for feed_id in sorted(slots):
+            anchors = await self._node.anchors(feed_id, EPOCH, first_height=0, limit=ANCHORS_MAX)
+            by_height = [(row[0], row[2]) for row in anchors]
+            span = choose_span(by_height, request.from_ms, request.to_ms)
+            parts.append(await asyncio.to_thread(self._feed_part, feed_id, slots[feed_id], span))
+            indexes += _brackets(anchors, span)
+            found, named = await self._statements(feed_id, span, slots[feed_id])
+            indexes += found
+            parties |= named | {self._gateway_party(feed_id)}
+        keys = [encode(["device", request.device_id]), encode(["validators"])]
+        for feed_id in slots:
+            keys += [encode(["gateway", feed_id]), encode(["frozen", feed_id])]
+        keys += [encode(["party", party]) for party in parties]
+        selectors = [[SELECT_INDEX, index] for index in sorted(set(indexes))]
+        chain = await self._node.chain_part(selectors, sorted(keys))
+        return Bundle(request=request, feeds=tuple(parts), chain=chain).encode()
+
+    def _gateway_party(self, feed_id: bytes) -> bytes:
+        gateway = self._node.get("gateway", feed_id)
+        if gateway is None:
+            raise UncheckableError("the feed's gateway is not enrolled")
+        party: bytes = gateway[0]
+        return party
+
+    def _feed_part(self, feed_id: bytes, slots: Sequence[int], span: Span) -> FeedPart:
+        key_for = partial(self._room.key_for, feed_id)
+        return self._room.store.read(
+            lambda txn: feed_part(txn, (feed_id, EPOCH), span, slots, key_for)
+        )
+
+    async def _statements(
+        self, feed_id: bytes, span: Span, slots: Sequence[int]
+    ) -> tuple[list[int], set[bytes]]:
+        """Log indexes of statements about the span in the slots' audiences, and who made them."""
+        first = 0 if span.base is None else span.base + 1
+        place = [feed_id, EPOCH, first, span.last]
+        data = await self._node.chain_part([[SELECT_MIRRORED, *place], [SELECT_OPENED, *place]], [])
+        audiences = {audience_of(slot) for slot in slots}
+        indexes, parties = [], set()
+        for item in decode_chain_part(data).leaves:
+            record = decode_log_leaf(item.leaf).record
+            if record[0] == RECORD_MIRROR or (
+                record[0] == RECORD_OPENED and record[4] in audiences
+            ):
+                indexes.append(item.index)
+                parties.add(record[-1])
+        return indexes, parties
+
+
+def _brackets(anchors: Anchors, span: Span) -> list[int]:
+    """Log indexes of the anchors at the span's base and end."""
+    ends = {span.base, span.last}
+    return [index for height, index, _ in anchors if height in ends]
