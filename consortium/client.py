@@ -121,7 +121,7 @@ class ChainClient:
     async def chain_part(
         self, selectors: Sequence[Sequence[object]], keys: Sequence[bytes] = ()
     ) -> bytes:
-        """Chain part with selected leaves and map keys (`consortium.queries` lists the
+        """Chain part with selected leaves and map keys (`consortium.wire` lists the
         selectors).
         """
         rows = [list(selector) for selector in selectors]

@@ -114,7 +114,7 @@ class ChainNode:
                 size_bytes += len(batch[-1].data)
             try:
                 answers = await self._run(lambda batch=batch: self._take([b.data for b in batch]))  # type: ignore[misc]  # bound now, used before the next round
-            except BaseException:
+            except BaseException:  # their senders must not wait for ever; the error goes on up
                 for waiting in batch:
                     waiting.done.cancel()
                 raise
@@ -153,7 +153,7 @@ class ChainNode:
         return await self.submit(await sign_transaction(transaction, signer))
 
     async def chain_part(self, selectors: object, keys: object) -> bytes:
-        """The encoded chain part for selected leaves and keys (`consortium.queries`)."""
+        """The encoded chain part for selected leaves and keys (`consortium.wire`)."""
         return await self._run(lambda: encode_chain_part(self._part(selectors, keys)))
 
     def _part(self, selectors: object, keys: object) -> ChainPart:

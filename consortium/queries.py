@@ -1,14 +1,4 @@
-"""Reads with proofs: the chain's part of a proof bundle, for what a caller selects.
-
-selector = [ 1, index ]                                    ; one leaf of the log
-         / [ 2, feed-id, epoch, height ]                   ; first anchor at this height or above
-         / [ 3, feed-id, epoch, height ]                   ; last anchor at this height or below
-         / [ 4, feed-id, epoch, time-ms ]                  ; last anchor dated at this time or
-         before / [ 5, feed-id, epoch, time-ms ]                  ; first anchor dated at this time
-         or after / [ 6, feed-id, epoch, from-height, to-height ]   ; mirror statements, both ends
-         included / [ 7, feed-id, epoch, from-height, to-height ]   ; opened statements, both ends
-         included
-"""
+"""Reads with proofs: the chain's part of a proof bundle, for selectors of `consortium.wire`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
@@ -16,6 +6,15 @@ from typing import Any, Final, Protocol
 from consortium.app.state import ChainState
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.transaction import ID_BYTES, fields
+from consortium.wire import (
+    SELECT_ANCHOR_FROM_HEIGHT,
+    SELECT_ANCHOR_FROM_TIME,
+    SELECT_ANCHOR_TO_HEIGHT,
+    SELECT_ANCHOR_TO_TIME,
+    SELECT_INDEX,
+    SELECT_MIRRORED,
+    SELECT_OPENED,
+)
 from ledger.chain_proof import (
     RECORD_ANCHOR,
     RECORD_MIRROR,
@@ -28,13 +27,6 @@ from ledger.chain_proof import (
 from ledger.comet import Validator
 from ledger.merkle import inclusion_path
 
-SELECT_INDEX: Final = 1
-SELECT_ANCHOR_FROM_HEIGHT: Final = 2
-SELECT_ANCHOR_TO_HEIGHT: Final = 3
-SELECT_ANCHOR_TO_TIME: Final = 4
-SELECT_ANCHOR_FROM_TIME: Final = 5
-SELECT_MIRRORED: Final = 6
-SELECT_OPENED: Final = 7
 SELECTORS_MAX: Final = 1_000
 KEYS_MAX: Final = 1_000
 LEAVES_MAX: Final = 20_000
@@ -53,7 +45,9 @@ class LogReader(Protocol):
     def node(self, level: int, index: int) -> bytes:
         """Hash of a complete subtree."""
 
-    def places(self, kind: int, feed_id: bytes, epoch: int, first_height: int) -> Iterable[Place]:
+    def places(
+        self, kind: int, feed_id: bytes, epoch: int, *, first_height: int
+    ) -> Iterable[Place]:
         """Places of a feed's records of a kind, heights ascending."""
 
 
@@ -85,7 +79,7 @@ def _selected(log: LogReader, selector: object) -> list[int]:
         record = RECORD_MIRROR if kind == SELECT_MIRRORED else RECORD_OPENED
         return [
             index
-            for height, index, _ in log.places(record, feed_id, epoch, first)
+            for height, index, _ in log.places(record, feed_id, epoch, first_height=first)
             if height <= last
         ]
     if kind in _ANCHOR_CHOICES:
@@ -113,7 +107,7 @@ def _check_place(feed_id: bytes, epoch: int, bound: int) -> None:
 def _anchor(log: LogReader, kind: int, *, feed_id: bytes, epoch: int, bound: int) -> int:
     first = bound if kind == SELECT_ANCHOR_FROM_HEIGHT else 0
     found = None
-    for height, index, time_ms in log.places(RECORD_ANCHOR, feed_id, epoch, first):
+    for height, index, time_ms in log.places(RECORD_ANCHOR, feed_id, epoch, first_height=first):
         if kind == SELECT_ANCHOR_FROM_HEIGHT:
             return index
         if kind == SELECT_ANCHOR_FROM_TIME and time_ms >= bound:
@@ -136,7 +130,7 @@ def anchor_places(
     """
     _check_place(feed_id, epoch, first_height)
     places = []
-    for place in log.places(RECORD_ANCHOR, feed_id, epoch, first_height):
+    for place in log.places(RECORD_ANCHOR, feed_id, epoch, first_height=first_height):
         places.append(place)
         if len(places) >= limit:
             break

@@ -109,7 +109,7 @@ class ReadModel:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
-        except BaseException:
+        except BaseException:  # whatever it was: half a block must not stay
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")

@@ -21,7 +21,6 @@ from consortium.errors import (
     LocalError,
 )
 from consortium.node import ChainNode
-from consortium.queries import SELECT_ANCHOR_FROM_HEIGHT
 from consortium.transaction import fields
 from consortium.wire import (
     ANSWER_BYTES_MAX,
@@ -29,6 +28,7 @@ from consortium.wire import (
     GOSSIP_SERVICE,
     OPERATOR_SERVICE,
     REQUEST_BYTES_MAX,
+    SELECT_ANCHOR_FROM_HEIGHT,
     decode_request,
     encode_fault,
     encode_result,

@@ -180,7 +180,7 @@ class StateStore:
             return self._node(lmdb_txn, level, index)
 
     def places(
-        self, kind: int, feed_id: bytes, epoch: int, first_height: int
+        self, kind: int, feed_id: bytes, epoch: int, *, first_height: int
     ) -> Iterator[tuple[int, int, int]]:
         """(height, log index, chain time ms) of a feed's records of a kind, heights ascending."""
         prefix = bytes([kind]) + feed_id + epoch.to_bytes(4, "big")

@@ -1,8 +1,15 @@
-"""What client and server say to each other: gRPC method names, requests and answers as canonical
-CBOR.
+"""What client and server say to each other: gRPC methods, requests and answers in canonical CBOR.
 
 Every answer is [ 1, 0, result ] or [ 1, fault, text ]; requests are lists that begin with version
-1.
+1. What a chain part shall hold is said by selectors:
+
+    selector = [ 1, index ]                                   ; one leaf of the log
+             / [ 2, feed-id, epoch, height ]                  ; first anchor at this height or above
+             / [ 3, feed-id, epoch, height ]                  ; last anchor at this height or below
+             / [ 4, feed-id, epoch, time-ms ]                 ; last anchor dated then or before
+             / [ 5, feed-id, epoch, time-ms ]                 ; first anchor dated then or after
+             / [ 6, feed-id, epoch, from-height, to-height ]  ; mirror statements, ends included
+             / [ 7, feed-id, epoch, from-height, to-height ]  ; opened statements, ends included
 """
 
 from dataclasses import dataclass
@@ -25,6 +32,14 @@ OPERATOR_SERVICE: Final = "wharfinger.v1.Operator"
 TLS_NAME: Final = "chain.wharfinger.internal"  # the certificate's name; clients pin its digest
 REQUEST_BYTES_MAX: Final = 1 << 20
 ANSWER_BYTES_MAX: Final = 64 << 20
+
+SELECT_INDEX: Final = 1
+SELECT_ANCHOR_FROM_HEIGHT: Final = 2
+SELECT_ANCHOR_TO_HEIGHT: Final = 3
+SELECT_ANCHOR_TO_TIME: Final = 4
+SELECT_ANCHOR_FROM_TIME: Final = 5
+SELECT_MIRRORED: Final = 6
+SELECT_OPENED: Final = 7
 
 FAULT_NONE, FAULT_MALFORMED, FAULT_NOT_YET, FAULT_BUSY, FAULT_REFUSED, FAULT_OTHER = range(6)
 

@@ -27,9 +27,7 @@ def time_ns(text: str) -> int:
 
 
 def block_id(value: dict[str, Any]) -> BlockId:
-    return BlockId(
-        bytes.fromhex(value["hash"]), value["total"], bytes.fromhex(value["parts_hash"])
-    )
+    return BlockId(bytes.fromhex(value["hash"]), value["total"], bytes.fromhex(value["parts_hash"]))
 
 
 def header(value: dict[str, Any]) -> ChainHeader:
