@@ -1,0 +1,100 @@
+"""`wharf verify`: the ledger's verdict, in words."""
+
+import argparse
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.chain_genesis import decode_genesis
+from ledger.chain_proof import decode_chain_part
+from ledger.errors import LedgerError
+from ledger.hashing import HASH_BYTES, sha256
+from ledger.proof_bundle import decode_bundle
+from ledger.verdict import Verdict
+from ledger.verify import verify_bundle
+from logistics.verdict_words import verdict_lines
+
+EXIT_USAGE: Final = 64
+_EXAMPLES = """examples:
+  wharf verify trip.wharf --trust 311a602a...      digest of the genesis document, from elsewhere
+  wharf verify trip.wharf --trust genesis.cbor     the document itself
+  wharf verify trip.wharf                          trust store: ~/.config/wharfinger/trust.toml
+exit codes: 0 proven, 1 refuted, 2 could not check or not trusted, 64 wrong usage
+"""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds `wharf verify`."""
+    parser = commands.add_parser(
+        "verify",
+        help="check a proof bundle, with no network",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="the bundle")
+    parser.add_argument("--trust", metavar="GENESIS", help="digest or file of the genesis document")
+    parser.add_argument("--trust-store", type=Path, help="TOML: [chains] name = digest")
+    parser.add_argument("--json", action="store_true", help="outcome and findings as JSON")
+    parser.set_defaults(run=_verify)
+
+
+def default_trust_store() -> Path:
+    """Where trusted chains are kept for this user."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "wharfinger" / "trust.toml"
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    try:
+        data = arguments.file.read_bytes()
+    except OSError as error:
+        return _usage(f"{arguments.file}: {error.strerror}")
+    try:
+        trust = _trust(arguments.trust, arguments.trust_store or default_trust_store(), data)
+    except (OSError, ValueError) as error:
+        return _usage(str(error))
+    verdict = verify_bundle(data, trusted_genesis_sha256=trust)
+    text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(verdict_lines(verdict))
+    sys.stdout.write(text + "\n")
+    return int(verdict.outcome)
+
+
+def _usage(text: str) -> int:
+    sys.stderr.write(f"wharf verify: {text}\n")
+    return EXIT_USAGE
+
+
+def _trust(named: str | None, store: Path, data: bytes) -> bytes | None:
+    """The trusted genesis digest; raises ValueError for a --trust that is none."""
+    if named is None:
+        return _from_store(store, data)
+    if len(named) == 2 * HASH_BYTES and not Path(named).exists():
+        return bytes.fromhex(named)
+    path = Path(named)
+    if not path.exists():
+        raise ValueError(f"--trust {named}: neither 64 hexadecimal digits nor a file")
+    return sha256(path.read_bytes())
+
+
+def _from_store(store: Path, data: bytes) -> bytes | None:
+    """The digest that the trust store has under the bundle's chain id, None where there is none."""
+    if not store.exists():
+        return None
+    chains = tomllib.loads(store.read_text(encoding="utf-8")).get("chains", {})
+    try:
+        chain_id = decode_genesis(decode_chain_part(decode_bundle(data).chain).genesis).chain_id
+    except LedgerError:
+        return None
+    digest = chains.get(chain_id)
+    return None if digest is None else bytes.fromhex(digest)
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome.name.lower(),
+        "lines": verdict_lines(verdict),
+        "findings": [{"code": str(item.code), **item.values} for item in verdict.findings],
+    }

@@ -1,0 +1,139 @@
+"""A verdict in plain words: what is proven first, then what is not, then who stands behind it."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger.entry import QUALITY_AUTHENTICATED, QUALITY_GNSS, QUALITY_NTP, QUALITY_RTC
+from ledger.verdict import Code, Outcome, Verdict
+from logistics.moments import moment_words, span_words
+from logistics.reading import GapReason, Telemetry
+from logistics.records import record_of
+from logistics.units import Scaled, rescale
+
+_HEADLINES: Final = {
+    Outcome.PROVEN: "PROVEN",
+    Outcome.REFUTED: "REFUTED",
+    Outcome.UNCHECKED: "NOT PROVEN",
+}
+_CLOCKS: Final = {
+    QUALITY_RTC: "the box's own clock, which nothing disciplined",
+    QUALITY_NTP: "network time, not authenticated",
+    QUALITY_GNSS: "satellite time",
+    QUALITY_AUTHENTICATED: "two sources that agreed",
+}
+_GAPS: Final = {
+    GapReason.SILENT: "the device was silent",
+    GapReason.GATEWAY_DOWN: "the gateway was down",
+    GapReason.INPUT_OVERRUN: "more came than could be taken",
+    GapReason.JOURNAL_CORRUPTION: "the disk damaged entries that were not sealed yet",
+    GapReason.DISK_FULL: "the disk was full",
+    GapReason.UNPLUGGED: "the device's port was gone",
+}
+Values = dict[str, Any]
+
+
+def _complete(v: Values) -> str:
+    by = {"gateway": "the gateway's intake", "sensor": "the sensor"}.get(v["seq_by"], "the sensor")
+    return (
+        f"{v['channel']}: {v['inside']} readings in the interval, {v['readings']} shown; "
+        f"nothing between them is missing, counted from {by} on."
+    )
+
+
+def _anchored(v: Values) -> str:
+    before = moment_words(v["from_ms"]) if v["from_ms"] else "the feed's beginning"
+    return (
+        f"Gateway {v['gateway']} ({v['party']}): anchored before at {before}, "
+        f"after at {moment_words(v['to_ms'])}."
+    )
+
+
+def _gap(v: Values) -> str:
+    why = _GAPS.get(v["reason"], f"reason {v['reason']}")
+    start = moment_words(v["from_us"] // 1000) if v["from_us"] else "an unknown time"
+    if v["to_us"] is None:
+        return f"{v['channel']}: no readings from {start} on: {why}. The gateway says so itself."
+    length = span_words((v["to_us"] - (v["from_us"] or v["to_us"])) // 1000)
+    return f"{v['channel']}: no readings for {length} from {start}: {why}. The gateway says so itself."
+
+
+def _clock(v: Values) -> str:
+    source = _CLOCKS.get(v["worst"], "no clock")
+    return f"{v['channel']}: times by {source}, right to ± {span_words(v['unc_us'] // 1000)}."
+
+
+_WORDS: Final[dict[Code, Callable[[Values], str]]] = {
+    Code.REFUTED: lambda v: f"The file does not hold: {v['reason']}.",
+    Code.UNCHECKED: lambda v: f"It could not be checked: {v['reason']}.",
+    Code.UNTRUSTED: lambda v: (
+        f"Consistent in itself, but nobody vouches for the issuer: chain {v['chain_id']} begins "
+        f"with {v['genesis_sha256'][:16]}… If you know that digest from elsewhere, pass it by --trust."
+    ),
+    Code.COMPLETE: _complete,
+    Code.FROM_BEGINNING: lambda _: "The interval reaches back to the first reading ever counted.",
+    Code.ANCHORED: _anchored,
+    Code.OPENED: lambda v: (
+        f"{v['party']} opened {v['blocks']} of {v['of']} blocks, checked them and signed that they are good."
+    ),
+    Code.NOT_OPENED: lambda v: (
+        f"{v['blocks']} of {v['of']} blocks were opened by no other organisation."
+    ),
+    Code.MIRRORED: lambda v: f"{v['party']} signed that it holds a copy.",
+    Code.DEVELOPMENT_KEY: lambda v: (
+        f"Gateway {v['gateway']} signs with a development key in a file: whoever copies it can sign."
+    ),
+    Code.ONE_PARTY: lambda _: "The chain rests on one party's key: that party alone could rewrite it.",
+    Code.VALIDATORS: lambda v: (
+        f"Chain {v['chain_id']}: {v['count']} validators of {v['parties']} organisations."
+    ),
+    Code.GAP: _gap,
+    Code.CLOCK: _clock,
+    Code.NO_CLOCK: lambda v: f"{v['channel']}: {v['readings']} readings came before any clock was known.",
+    Code.CLOCK_STEP: lambda v: (
+        f"The gateway's clock was set by {(v['after_us'] - v['before_us']) / 1e6:+.1f} s in the interval."
+    ),
+    Code.LATE: lambda v: f"{v['channel']}: {v['readings']} readings are dated outside their anchors.",
+    Code.RETIRED: lambda v: f"{v['channel']}: the channel was retired in the interval.",
+    Code.REVOKED_LATER: lambda v: f"The key was revoked later, at {moment_words(v['at_ms'])}.",
+    Code.DISPUTED: lambda v: f"{v['party']} says that block {v['height']} is bad, without evidence here.",
+    Code.KEY: lambda v: (
+        f"Signing key {v['kid'][:8]}…: {('software', 'hardware as claimed', 'attested hardware')[v['level']]}."
+    ),
+}
+
+
+def headline(verdict: Verdict) -> str:
+    """The first line: the outcome, and for what."""
+    asked = verdict.request
+    word = _HEADLINES[verdict.outcome]
+    if asked is None:
+        return word
+    span = f"{moment_words(asked.from_ms)} to {moment_words(asked.to_ms)}"
+    return f"{word}: {asked.device_id}, {span}"
+
+
+def temperature_line(verdict: Verdict) -> str | None:
+    """Lowest and highest temperature of the interval, None where none was measured."""
+    asked = verdict.request
+    values = []
+    for proven in verdict.entries:
+        record = record_of(proven.entry.kind, proven.entry.body)
+        wall_us = proven.entry.time.wall_us
+        inside = asked is not None and wall_us is not None
+        if inside and asked and not asked.from_ms * 1000 <= (wall_us or 0) <= asked.to_ms * 1000 + 999:
+            continue
+        if isinstance(record, Telemetry) and record.unit == "CEL" and not record.flags:
+            values.append(rescale(Scaled(record.value, record.exponent), -3))
+    if not values:
+        return None
+    return f"{min(values) / 1000:.1f} to {max(values) / 1000:.1f} °C in {len(values)} readings."
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """The whole verdict, a line each."""
+    lines = [headline(verdict)]
+    measured = temperature_line(verdict)
+    if measured and verdict.outcome != Outcome.REFUTED:
+        lines.append(measured)
+    lines += [_WORDS[finding.code](finding.values) for finding in verdict.findings]
+    return lines
