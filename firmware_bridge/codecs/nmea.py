@@ -19,7 +19,7 @@ from pynmeagps.exceptions import (
 
 from firmware_bridge.codecs import ubx
 from firmware_bridge.codecs.nmea_epochs import EpochJoiner, Outcome
-from firmware_bridge.codecs.nmea_fields import FieldError, gga, rmc, zda
+from firmware_bridge.codecs.nmea_fields import gga, rmc, zda
 from firmware_bridge.codecs.resync import NoiseRun
 from firmware_bridge.devices import Observation, Reason, Rejected, rejected
 from logistics.reading import Position
@@ -30,7 +30,8 @@ CHANNEL: Final = "position"
 _DOLLAR, _LF, _CR, _SYNC_1 = 0x24, 0x0A, 0x0D, 0xB5
 _SENTENCE = re.compile(rb"\$([!-),-~][ -)+-~]*)\*([0-9A-Fa-f]{2})\r?\n\Z")
 _ADDRESS = re.compile(rb"[A-Z]{2}(RMC|GGA|ZDA),")
-_LIBRARY_ERRORS = (NMEAMessageError, NMEAParseError, NMEAStreamError, NMEATypeError, ValueError)
+# FieldError is a ValueError; the library lets plain ones through too.
+_FIELD_ERRORS = (NMEAMessageError, NMEAParseError, NMEAStreamError, NMEATypeError, ValueError)
 
 
 class NmeaDecoder:
@@ -81,10 +82,8 @@ class NmeaDecoder:
     def _meaning(self, line: bytes) -> list[Observation | Rejected]:
         try:
             outcomes = self._join(line)
-        except FieldError:
+        except _FIELD_ERRORS:
             return [rejected(line, Reason.FIELD)]
-        except _LIBRARY_ERRORS:
-            return [rejected(line, Reason.FRAME)]
         return [_event(outcome, line) for outcome in outcomes]
 
     def _join(self, line: bytes) -> list[Outcome]:

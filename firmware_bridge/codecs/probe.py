@@ -43,8 +43,9 @@ def decode_w1_slave(text: bytes) -> list[Observation | Rejected]:
     if reason is not None:
         return [rejected(text, reason)]
     sixteenths = _sixteenths(scratchpad)
-    # The kernel's own figure may differ by what it cuts off, never by a sixteenth of a degree.
-    if abs(int(match[3]) * 16 - sixteenths * 1000) >= 1000:
+    # The kernel's own figure may differ by what it cuts off, never by a whole step of the probe.
+    step = 1000 << _undefined_bits(scratchpad)
+    if abs(int(match[3]) * 16 - sixteenths * 1000) >= step:
         return [rejected(text, Reason.FIELD)]
     record = Telemetry(value=sixteenths * 625, exponent=_EXPONENT, unit="CEL")
     return [Observation(channel=CHANNEL, quantity="temperature", unit="CEL", record=record)]
@@ -64,11 +65,14 @@ def _judge(scratchpad: bytes, again: bytes) -> Reason | None:
     return None if in_range else Reason.FIELD
 
 
+def _undefined_bits(scratchpad: bytes) -> int:
+    """How many low bits of the register mean nothing at the configured resolution (9 to 12 bits)."""
+    return 3 - (scratchpad[4] >> 5 & 3)
+
+
 def _sixteenths(scratchpad: bytes) -> int:
-    """The temperature register; bits below the configured resolution (9 to 12 bits) are
-    undefined.
-    """
-    undefined = 3 - (scratchpad[4] >> 5 & 3)
+    """The temperature register without its undefined bits."""
+    undefined = _undefined_bits(scratchpad)
     register = int.from_bytes(scratchpad[:2], "little", signed=True)
     return register >> undefined << undefined
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,18 @@ class Broker:
             self._process = None
 
 
+async def eventually(condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    """Returns when the condition holds; for states of other processes, which send us no event."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def until() -> Callable[..., object]:
+    return eventually
+
+
 class Collector:
     """A sink that remembers, and lets a test wait for what it expects."""
 
@@ -101,8 +113,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-async def collector() -> AsyncIterator[Collector]:
-    yield Collector()
+async def collector() -> Collector:
+    return Collector()
 
 
 @pytest.fixture

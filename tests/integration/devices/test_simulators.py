@@ -69,7 +69,7 @@ def logged(folder: Path, device: str) -> list[dict[str, Any]]:
 
 
 async def test_every_reading_of_a_fleet_arrives_as_it_was_sent(
-    broker: Any, collector: Any, tmp_path: Path
+    broker: Any, collector: Any, until: Any, tmp_path: Path
 ) -> None:
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(fleet(tmp_path, broker.port)))
@@ -84,9 +84,7 @@ async def test_every_reading_of_a_fleet_arrives_as_it_was_sent(
         DeviceSpec(id="fridge", driver="zigbee2mqtt", source="mqtt:zigbee2mqtt/fridge"),
         DeviceSpec(id="sauna", driver="tasmota", source="mqtt:tele/sauna/SENSOR"),
     ]
-    bridge = MqttBridge(
-        remote, broker=BrokerAddress(port=broker.port), mono_us=lambda: 0
-    )
+    bridge = MqttBridge(remote, broker=BrokerAddress(port=broker.port), mono_us=lambda: 0)
 
     async def sink(arrival: Any) -> None:
         if arrival.acknowledge is not None:
@@ -97,9 +95,7 @@ async def test_every_reading_of_a_fleet_arrives_as_it_was_sent(
     simulators = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "firmware_bridge.simulators", str(spec), cwd=Path.cwd()
     )
-    async with asyncio.timeout(20):
-        while not (tmp_path / "ready").exists() or not bridge.is_connected:
-            await asyncio.sleep(0.02)
+    await until(lambda: (tmp_path / "ready").exists() and bridge.is_connected)
     tasks = [mqtt_task]
     tasks += [asyncio.create_task(run_device(s, sink, mono_us=lambda: 0)) for s in local]
     ids = {device.id for device in local + remote}
