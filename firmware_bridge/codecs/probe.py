@@ -43,7 +43,7 @@ def decode_w1_slave(text: bytes) -> list[Observation | Rejected]:
     if reason is not None:
         return [rejected(text, reason)]
     sixteenths = _sixteenths(scratchpad)
-    # The kernel's own figure may differ by what it cuts off, never by a whole step of the probe.
+    # The kernel's own figure may differ by what it cuts off, never by a whole step.
     step = 1000 << _undefined_bits(scratchpad)
     if abs(int(match[3]) * 16 - sixteenths * 1000) >= step:
         return [rejected(text, Reason.FIELD)]
@@ -66,7 +66,7 @@ def _judge(scratchpad: bytes, again: bytes) -> Reason | None:
 
 
 def _undefined_bits(scratchpad: bytes) -> int:
-    """How many low bits of the register mean nothing at the configured resolution (9 to 12 bits)."""
+    """How many low bits of the register mean nothing at its resolution of 9 to 12 bits."""
     return 3 - (scratchpad[4] >> 5 & 3)
 
 

@@ -31,7 +31,8 @@ def split_commands(pending: bytearray, head: int) -> list[tuple[int, bytes]]:
     found = []
     while pending:
         size = int.from_bytes(pending[3:5], "big") + 7
-        if pending[0] != head or size > PAYLOAD_BYTES_MAX:
+        is_command = pending[:2] == bytes((head, 0))[: len(pending)]
+        if not is_command or (len(pending) >= 5 and size > PAYLOAD_BYTES_MAX):
             del pending[0]
             continue
         if len(pending) < max(size, 7):

@@ -1,4 +1,6 @@
-"""Keys on a SoftHSM token behind the signer process: what it promises when all goes well and when it does not."""
+"""Keys on a SoftHSM token behind the signer process: what it promises when all goes well and when
+it does not.
+"""
 
 import asyncio
 import os
@@ -104,15 +106,15 @@ async def test_a_wrong_pin_is_tried_once_and_never_again(token: SoftToken) -> No
         with pytest.raises(PinRejectedError):
             await child.ask("sign", TBS)
     assert child.pid is None
+    token.pin_path.write_text("9999")
     with pytest.raises(PinRejectedError):
-        token.pin_path.write_text("9999")
         await open_signer(token.uri("ledger"), development=False)
 
 
 async def test_a_token_that_vanishes_and_returns_signs_again(token: SoftToken) -> None:
     signer = await make(token)
     away = Path(f"{token.tokens_path}.away")
-    token.tokens_path.rename(away)
+    token.tokens_path.rename(away)  # a local folder
     for _ in range(3):
         with pytest.raises(SignerUnavailableError):
             await signer.sign(TBS)

@@ -1,4 +1,6 @@
-"""Serial devices on pseudo-terminals: stale bytes, unplugging and return, back-pressure, the reader's commands."""
+"""Serial devices on pseudo-terminals: stale bytes, unplugging and return, back-pressure, the
+reader's commands.
+"""
 
 import asyncio
 import json
@@ -112,8 +114,12 @@ async def test_a_sink_that_waits_leaves_the_bytes_on_the_line(pty_pair: tuple[in
                 os.write(master, RMC)
                 await asyncio.sleep(0.02)
         with pytest.raises(BlockingIOError):
-            for _ in range(10_000):
-                os.write(master, RMC)
+            _fill(master)
+
+
+def _fill(master: int) -> None:
+    for _ in range(10_000):
+        os.write(master, RMC)
 
 
 async def test_the_reader_is_armed_and_its_tags_arrive(
