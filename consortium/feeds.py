@@ -6,7 +6,7 @@ This is what is plugged into the bare chain machine (`consortium.compose`). It h
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from consortium.anchorer import Anchored, MirrorRow, OpenedRow
@@ -130,6 +130,35 @@ class FeedRoom:
         await asyncio.wrap_future(self.store.write_later(work))
 
     # Opening --------------------------------------------------------------------------------
+
+    def feed_again(self, held: Mapping[tuple[bytes, int, int], int]) -> None:
+        """Gives opened runs that a reader of `on_opened` does not hold to it once more.
+
+        held: newest height by (feed id, epoch, audience).
+        """
+        for feed in self.store.read(feeds):
+            self._learn_keys(feed)
+            done = self.store.read(lambda txn, f=feed: get_value(txn, _mark("opened", f))) or 0  # type: ignore[misc]  # bound now
+            for height in range(done):
+                self._give_again(feed, height, held)
+
+    def _give_again(
+        self, feed: FeedName, height: int, held: Mapping[tuple[bytes, int, int], int]
+    ) -> None:
+        header = self.store.read(lambda txn: need_header(txn, feed, height))
+        for audience, _ in header.runs:
+            if height <= held.get((*feed, audience), -1):
+                continue
+            head = self.store.read(lambda txn, a=audience: get_run_head(txn, feed, height, a))  # type: ignore[misc]  # bound now
+            key = self.key_for(feed[0], audience, head.key_epoch) if head else None
+            if key is not None:
+                self._on_opened(
+                    self.store.read(
+                        lambda txn, a=audience, k=key: open_held_run(  # type: ignore[misc]  # bound now
+                            txn, feed, height=height, audience=a, key=k
+                        )
+                    )
+                )
 
     async def open_runs(self) -> None:
         """Opens what this machine's key may open, block by block, until cancelled."""

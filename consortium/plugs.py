@@ -2,15 +2,19 @@
 proofs.
 """
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any, Final
 
 from consortium.compose import NodeParts, Plugins
+from consortium.config import READ_MODEL_NAME
 from consortium.errors import ConfigError
 from consortium.feeds import FeedRoom
 from consortium.file_keys import write_private
+from consortium.node import ChainNode
 from consortium.proving import Prover
+from consortium.read_model import OpenedBlock, OpenedEntry, ReadModel
 from consortium.transaction import fields
 from ledger.opening import OpenedRun
 from ledger.proof_bundle import Request
@@ -19,6 +23,7 @@ from ledger.store import Store
 
 READER_KEY_NAME: Final = "reader_key"
 FEEDS_NAME: Final = "ledger.store"
+ANCHORED_POLL_S: Final = 0.5
 
 
 def reader_secret(home: Path) -> bytes:
@@ -44,7 +49,13 @@ async def plug_in(parts: NodeParts) -> Plugins:
     """The plug-ins of a chain machine, open and ready."""
     home = parts.config.home
     store = Store(home / FEEDS_NAME)
-    room = FeedRoom(store, parts.node, reader_secret=reader_secret(home), on_opened=_not_kept)
+    model = ReadModel(home / READ_MODEL_NAME)
+    room = FeedRoom(
+        store,
+        parts.node,
+        reader_secret=reader_secret(home),
+        on_opened=lambda opened: model.add_block(opened_block(opened)),
+    )
     room.on_change(parts.poke)
     prover = Prover(room, parts.node)
 
@@ -55,16 +66,55 @@ async def plug_in(parts: NodeParts) -> Plugins:
 
     async def aclose() -> None:
         store.close()
+        model.close()
+
+    async def keep_anchored() -> None:
+        while True:
+            for feed_id in parts.node.enrolled_feeds():
+                _note_anchored(parts.node, model, feed_id)
+            await asyncio.sleep(ANCHORED_POLL_S)
+
+    async def open_runs() -> None:
+        await asyncio.to_thread(room.feed_again, model.heights())
+        await room.open_runs()
 
     return Plugins(
         gossip=room,
         heads=room,
         statements=room,
         operator_methods={"Prove": prove},
-        tasks=[room.open_runs],
+        tasks=[open_runs, keep_anchored],
         aclose=aclose,
     )
 
 
-def _not_kept(opened: OpenedRun) -> None:
-    del opened
+def _note_anchored(node: ChainNode, model: ReadModel, feed_id: bytes) -> None:
+    row = node.get("feed", feed_id, 0)
+    if row is not None:
+        height, *_, time_ms = row
+        model.set_anchored(
+            feed_id, 0, height, time_ms=time_ms, chain_height=node.status().height
+        )
+
+
+def opened_block(opened: OpenedRun) -> OpenedBlock:
+    """An opened run as the read model takes it."""
+    header = opened.header
+    return OpenedBlock(
+        feed_id=header.feed_id,
+        epoch=header.epoch,
+        height=header.height,
+        audience=opened.audience,
+        block_digest=header.digest,
+        first_index=opened.head.first,
+        entries=tuple(
+            OpenedEntry(
+                kind=entry.kind,
+                slot=entry.slot,
+                time=entry.time.to_value(),
+                srcseq=entry.srcseq,
+                body=entry.body,
+            )
+            for entry in opened.entries
+        ),
+    )

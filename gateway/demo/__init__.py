@@ -1,0 +1,1 @@
+"""`wharf demo`: real programs as processes, simulated devices, one account at the end."""
