@@ -1,0 +1,64 @@
+"""What an organisation does from its own desk: its key, its admission, its gateways' enrolment."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from consortium.client import ChainClient, OperatorClient
+from consortium.config import CERTIFICATE_NAME, OPERATOR_SOCKET_NAME, read_config
+from consortium.enrolment import decode_enrolment
+from consortium.errors import RefusedError
+from consortium.file_keys import FileSigner, make_key, read_key
+from consortium.tls import certificate_digest
+from consortium.transaction import (
+    KIND_GATEWAY,
+    NONCE_BYTES,
+    SENDER_PARTY,
+    Sender,
+    new_transaction,
+    sign_transaction,
+)
+from ledger.chain_genesis import ROLE_OWNER, party_id_of
+
+NOT_AFTER_AHEAD: Final = 10_000
+
+
+async def admit_party(home: Path, name: str, key_path: Path, *, role: int = ROLE_OWNER) -> bytes:
+    """Makes a party's key file if there is none, and has the chain's operator admit it; its id."""
+    key = read_key(key_path) if key_path.exists() else make_key(key_path)
+    signer = FileSigner(key)
+    async with OperatorClient(home / OPERATOR_SOCKET_NAME) as operator:
+        await operator.call("Admit", name, signer.alg, signer.public_key_der(), role)
+    return party_id_of(name, signer.alg, signer.public_key_der())
+
+
+async def enrol_for_party(home: Path, code: str, *, party_name: str, key_path: Path) -> bytes:
+    """Enrols a gateway in the name of an admitted party, signed with the party's key; its feed id.
+
+    home: the chain machine's folder, of which only certificate and address are used.
+    """
+    enrolment = decode_enrolment(code)
+    signer = FileSigner(read_key(key_path))
+    party_id = party_id_of(party_name, signer.alg, signer.public_key_der())
+    pem = (home / CERTIFICATE_NAME).read_bytes()
+    address = read_config(home).server.listen
+    digest = certificate_digest(pem)
+    async with ChainClient(address, certificate_pem=pem, certificate_sha256=digest) as client:
+        status = await client.status()
+        body = [
+            1, enrolment.feed_id, enrolment.alg, enrolment.spki, enrolment.genesis_leaf,
+            enrolment.gateway_name, enrolment.level, [list(row) for row in enrolment.devices],
+        ]  # fmt: skip  # in the order of the format
+        transaction = new_transaction(
+            signer,
+            chain_id=status.chain_id,
+            kind=KIND_GATEWAY,
+            sender=Sender(SENDER_PARTY, party_id),
+            nonce=os.urandom(NONCE_BYTES),
+            not_after=status.height + NOT_AFTER_AHEAD,
+            body=body,
+        )
+        answer = await client.submit(await sign_transaction(transaction, signer))
+    if answer.code:
+        raise RefusedError(answer.code, answer.text)
+    return enrolment.feed_id
