@@ -27,7 +27,7 @@ _NO_TAG = 0x15  # the round ended without a tag: normal, not a fault
 _EXTRA_BYTES = 7
 
 
-def encode_frame(head: int, kind: int, command: int, payload: bytes = b"") -> bytes:
+def encode_frame(head: int, kind: int, command: int, *, payload: bytes = b"") -> bytes:
     """The bytes of a frame; head is 0xBB or 0xAA."""
     body = bytes((kind, command)) + len(payload).to_bytes(2, "big") + payload
     return bytes((head,)) + body + bytes((sum(body) & 255, HEADS[head]))

@@ -17,7 +17,7 @@ from firmware_bridge.codecs.payloads import decode_tasmota
 from firmware_bridge.codecs.probe import decode_w1_slave
 from firmware_bridge.codecs.rfid_uhf import R200Decoder
 from firmware_bridge.devices import DeviceSpec, Observation
-from logistics.reading import Position
+from logistics.reading import Position, TagSighting
 
 ROOT = Path(__file__).parents[3]
 RECORDED = ROOT.parent / "shared" / "captures"
@@ -116,10 +116,9 @@ def test_reader_frames_give_their_stated_tags() -> None:
             continue
         (event,) = events
         assert isinstance(event, Observation)
-        assert (sample["epc"], 100 * sample["rssi_dbm"]) == (
-            event.record.epc.hex(),  # type: ignore[union-attr]
-            event.record.rssi_cdbm,  # type: ignore[union-attr]
-        )
+        assert isinstance(event.record, TagSighting)
+        found = (event.record.epc.hex(), event.record.rssi_cdbm)
+        assert (sample["epc"], 100 * sample["rssi_dbm"]) == found
 
 
 def test_probe_texts_give_their_stated_values_and_no_others() -> None:

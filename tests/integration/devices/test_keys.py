@@ -114,11 +114,11 @@ async def test_a_wrong_pin_is_tried_once_and_never_again(token: SoftToken) -> No
 async def test_a_token_that_vanishes_and_returns_signs_again(token: SoftToken) -> None:
     signer = await make(token)
     away = Path(f"{token.tokens_path}.away")
-    token.tokens_path.rename(away)  # a local folder
+    token.tokens_path.rename(away)
     for _ in range(3):
         with pytest.raises(SignerUnavailableError):
             await signer.sign(TBS)
-    away.rename(token.tokens_path)
+    away.rename(token.tokens_path)  # noqa: ASYNC240  # a rename of a local folder
     PublicKey(ES256, signer.public_key_der()).verify(TBS, await sign_when_back(signer))
     await signer.aclose()
 

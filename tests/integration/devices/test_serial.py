@@ -3,6 +3,7 @@ reader's commands.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import tty
@@ -117,6 +118,16 @@ async def test_a_sink_that_waits_leaves_the_bytes_on_the_line(pty_pair: tuple[in
             _fill(master)
 
 
+async def heard(master: int) -> bytes:
+    """What the gateway says next; the terminal reads as broken until the port is open."""
+    os.set_blocking(master, False)
+    async with asyncio.timeout(15):
+        while True:
+            with contextlib.suppress(OSError):
+                return os.read(master, 64)
+            await asyncio.sleep(0.01)
+
+
 def _fill(master: int) -> None:
     for _ in range(10_000):
         os.write(master, RMC)
@@ -128,13 +139,12 @@ async def test_the_reader_is_armed_and_its_tags_arrive(
     master, path = pty_pair
     spec = DeviceSpec(id="dock", driver="r200", source=f"serial:{path}", options={"head": "aa"})
     async with running(spec, collector):
-        command = await asyncio.to_thread(os.read, master, 64)
-        assert multi_poll(0xAA, 10_000) == command
+        assert multi_poll(0xAA, 10_000) == await heard(master)
         sighting = TagSighting(epc=bytes(12), pc=0x3000, rssi_cdbm=-6000)
         os.write(master, tag_notice(0xAA, sighting))
         await collector.until(lambda c: c.arrivals)
         # Nothing more comes: after its silence the reader is armed again.
-        assert multi_poll(0xAA, 10_000) == await asyncio.to_thread(os.read, master, 64)
+        assert multi_poll(0xAA, 10_000) == await heard(master)
     assert [sighting] == collector.observations
 
 

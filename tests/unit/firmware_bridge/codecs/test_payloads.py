@@ -114,7 +114,8 @@ def test_tasmota_gives_a_reading_per_sensor_in_the_units_it_names() -> None:
         "TempUnit": "F",
     }
     events = decode_tasmota(json.dumps(payload).encode(), NOW_MS)
-    found = {e.channel: (e.record.value, e.unit) for e in events}  # type: ignore[union-attr]
+    read = [e for e in events if isinstance(e, Observation) and isinstance(e.record, Telemetry)]
+    found = {e.channel: (only([e]).value, e.unit) for e in read}
     assert {
         "DS18B20-1/temperature": (55_900, "FAH"),
         "AM2301/temperature": (70_100, "FAH"),
