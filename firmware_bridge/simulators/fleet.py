@@ -37,9 +37,9 @@ async def _run_device(
     trip, ticks = Trip(fleet, device), Ticks(device.interval_ms, stop)
     run = _LOCAL.get(device.kind)
     if run is not None:
-        await run(device, trip, log, ticks)
+        await run(device, trip, log=log, ticks=ticks)
     else:
-        await run_publisher(device, trip, log, ticks, broker=fleet.broker)
+        await run_publisher(device, trip, log=log, ticks=ticks, broker=fleet.broker)
 
 
 async def _announce(fleet: Fleet, ready: Path, stop: asyncio.Event) -> None:

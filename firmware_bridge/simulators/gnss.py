@@ -49,7 +49,7 @@ def lost_sentences(unix_ms: int) -> bytes:
     )
 
 
-async def run_gnss(device: SimulatedDevice, trip: Trip, log: SentLog, ticks: Ticks) -> None:
+async def run_gnss(device: SimulatedDevice, trip: Trip, *, log: SentLog, ticks: Ticks) -> None:
     """Speaks until the ticks end."""
     kmh = float(device.fields.get("kmh", 60))
     route = device.fields.get("route", [[53.5461, 9.9661]])

@@ -107,7 +107,7 @@ class Publisher:
 
 
 async def run_publisher(
-    device: SimulatedDevice, trip: Trip, log: SentLog, ticks: Ticks, *, broker: Broker
+    device: SimulatedDevice, trip: Trip, *, log: SentLog, ticks: Ticks, broker: Broker
 ) -> None:
     """Publishes until the ticks end; the connection is closed in order."""
     await Publisher(device, broker, log).run(trip, ticks)

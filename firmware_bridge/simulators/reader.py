@@ -80,7 +80,7 @@ def _in_view(device: SimulatedDevice, second: float) -> list[bytes]:
         raise SpecError(f"devices.{device.id}.tags", "not [{epc, from_s, to_s}, ...]") from error
 
 
-async def run_reader(device: SimulatedDevice, trip: Trip, log: SentLog, ticks: Ticks) -> None:
+async def run_reader(device: SimulatedDevice, trip: Trip, *, log: SentLog, ticks: Ticks) -> None:
     """Speaks until the ticks end; a tick is a round."""
     head = int(device.text("head", "bb"), 16)
     reader, commands = _Reader(head), asyncio.Queue[bytes]()

@@ -14,7 +14,7 @@ from firmware_bridge.simulators.ticks import Ticks, unix_us
 from firmware_bridge.simulators.trip import Trip
 
 
-async def run_probe(device: SimulatedDevice, trip: Trip, log: SentLog, ticks: Ticks) -> None:
+async def run_probe(device: SimulatedDevice, trip: Trip, *, log: SentLog, ticks: Ticks) -> None:
     """Measures until the ticks end; then the folder is empty, as on a bus without the probe."""
     path, curve = Path(device.text("file")), device.curve()
     path.parent.mkdir(parents=True, exist_ok=True)

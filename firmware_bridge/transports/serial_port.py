@@ -25,10 +25,9 @@ class SerialPort:
     def __init__(self, path: str, *, baud: int = BAUD_DEFAULT) -> None:
         """Opens and throws away what came in before. Raises TransportError."""
         try:
+            # pyserial's open also flushes: what a driver buffered has no honest arrival time.
             self._port = serial.Serial(path, baud, timeout=0, exclusive=True)
             self._fd = self._port.fileno()
-            # What a driver buffered before we listened has no honest arrival time.
-            self._port.reset_input_buffer()
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise TransportError(f"cannot open {path}: {error}") from error
         self._path = path
