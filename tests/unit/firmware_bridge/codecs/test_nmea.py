@@ -137,3 +137,19 @@ def test_a_moment_told_by_ubx_is_not_told_again() -> None:
     frame = b"\xb5\x62" + body + bytes((a, b))
     assert 1 == len(positions(frame + gga("101500.00") + rmc("101500.00")))
     assert 2 == len(positions(frame + gga("101501.00") + rmc("101501.00")))
+
+
+@pytest.mark.parametrize("kind", ["RMC", "GGA", "ZDA"])
+def test_a_receiver_that_does_not_know_the_time_says_nothing(kind: str) -> None:
+    stream = sentence(f"GP{kind},,,,,,,,,,,,,")
+    assert ([], []) == (positions(stream), reasons(stream))
+
+
+@pytest.mark.parametrize("quality", ["9", "2"])
+def test_satellite_based_augmentation_is_a_differential_fix(quality: str) -> None:
+    found = positions(gga("101500.00", int(quality)) + gga("101501.00"))
+    assert [2] == [item.fix for item in found]
+
+
+def test_sentences_about_satellites_are_no_noise() -> None:
+    assert [] == NmeaDecoder().feed(sentence("GPGSV,1,1,01,10,29,284,30"))
