@@ -149,7 +149,9 @@ class FeedRoom:
         for audience, _ in header.runs:
             if height <= held.get((*feed, audience), -1):
                 continue
-            head = self.store.read(lambda txn, a=audience: get_run_head(txn, feed, height, a))  # type: ignore[misc]  # bound now
+            head = self.store.read(
+                lambda txn, a=audience: get_run_head(txn, feed, height=height, audience=a)
+            )  # type: ignore[misc]  # bound now
             key = self.key_for(feed[0], audience, head.key_epoch) if head else None
             if key is not None:
                 self._on_opened(
@@ -207,11 +209,13 @@ class FeedRoom:
         for audience, _ in header.runs:
             held = txn.get("statements", _result_key(feed, height, audience))
             known = held in (OPENED_OK, OPENED_BAD)
-            results[audience] = held if held and known else self._open_run(txn, feed, height, audience)
+            results[audience] = (
+                held if held and known else self._open_run(txn, feed, height, audience)
+            )
         return results
 
     def _open_run(self, txn: Transaction, feed: FeedName, height: int, audience: int) -> bytes:
-        head = get_run_head(txn, feed, height, audience)
+        head = get_run_head(txn, feed, height=height, audience=audience)
         key = self.key_for(feed[0], audience, head.key_epoch) if head else None
         if key is None:
             return NOT_OPENED
@@ -238,7 +242,7 @@ class FeedRoom:
         held = self._last.get((feed, audience))
         if held is not None and held.header.height == height - 1:
             return held
-        head = get_run_head(txn, feed, height - 1, audience) if height else None
+        head = get_run_head(txn, feed, height=height - 1, audience=audience) if height else None
         key = self.key_for(feed[0], audience, head.key_epoch) if head else None
         if key is None:
             return None

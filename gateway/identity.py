@@ -100,8 +100,13 @@ def audience_keys(
         for reader in audience.readers:
             name = f"granted-{audience.id}-{FIRST_KEY_EPOCH}-{reader.hex()}"
             if get_value(txn, name) is None:
-                accept_grant(txn, feed, audience.id, FIRST_KEY_EPOCH, seal_grant(grant, reader))
+                accept_grant(
+                    txn,
+                    feed,
+                    audience=audience.id,
+                    key_epoch=FIRST_KEY_EPOCH,
+                    sealed=seal_grant(grant, reader),
+                )
                 put_value(txn, name, True)
         keys[audience.id] = AudienceKey(key_epoch=FIRST_KEY_EPOCH, key=key)
     return keys
-

@@ -80,7 +80,7 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
     ),
     Code.MIRRORED: lambda v: f"{v['party']} signed that it holds a copy.",
     Code.DEVELOPMENT_KEY: lambda v: (
-        f"Gateway {v['gateway']} signs with a development key in a file: whoever copies it can sign."
+        f"Gateway {v['gateway']} signs with a development key, held in software: who copies it can sign."
     ),
     Code.ONE_PARTY: lambda _: "The chain rests on one party's key: that party alone could rewrite it.",
     Code.VALIDATORS: lambda v: (

@@ -81,7 +81,10 @@ def account(
     offered = Counter(item.value for item in sent)
     missing = sum((promised - held).values())
     twice = 0 if channel.sampled else sum((held - offered).values())
-    lost = [] if channel.sampled or channel.acknowledged else _not_held(sent, held)
+    first_us = min((row["wall_us"] or 0 for row in opened), default=0)
+    # A line that nobody had opened yet promises nothing: what counts begins with the first reading.
+    begun = [item for item in sent if item.unix_us >= first_us]
+    lost = [] if channel.sampled or channel.acknowledged else _not_held(begun, held)
     uncovered = sum(not _covered(item.unix_us, gaps) for item in lost)
     counts = {
         state: sum(row["height"] <= heights.get(state, -1) for row in opened)

@@ -103,7 +103,7 @@ def channels() -> tuple[Channel, ...]:
         Channel("cold-room", "dock-reader", "tag", acknowledged=False, limits=None),
         Channel("cold-room", "fridge-1", "temperature", acknowledged=True),
         Channel("truck", "truck-gnss", "position", acknowledged=False, limits=None),
-        Channel("truck", "cargo-probe", "DS18B20-1/Temperature", acknowledged=True),
+        Channel("truck", "cargo-probe", "DS18B20-1/temperature", acknowledged=True),
     )
 
 
