@@ -21,7 +21,7 @@ from consortium.config import (
     ChainConfig,
 )
 from consortium.engine import EmbeddedEngine
-from consortium.errors import ConfigError
+from consortium.errors import ConfigError, ConsortiumError
 from consortium.file_keys import FileSigner, ValidatorKey, read_key
 from consortium.node import ChainNode
 from consortium.operator import Operator
@@ -133,12 +133,23 @@ async def run_chain(
     party = own_party(config, genesis)
     lock = lock_home(config.home)
     node = ChainNode(genesis=genesis, clock_ns=time.time_ns, waiting_max=config.server.waiting_max)
-    await node.open(lambda: make_engine(config.home, genesis))
     try:
+        await node.open(lambda: make_engine(config.home, genesis))
         await _run_open(config, node, party, stop=stop, plug=plug, ready=ready)
+    except BaseExceptionGroup as group:  # a task's own error says more than the group around it
+        ours = group.subgroup(ConsortiumError)
+        if ours is None:
+            raise
+        raise _first(ours) from group
     finally:
         await node.aclose()
         os.close(lock)
+
+
+def _first(group: BaseExceptionGroup[ConsortiumError]) -> ConsortiumError:
+    """The first error in a group, however deep."""
+    found = group.exceptions[0]
+    return found if isinstance(found, ConsortiumError) else _first(found)
 
 
 async def _run_open(

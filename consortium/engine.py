@@ -109,10 +109,21 @@ class EmbeddedEngine:
             raise ChainStoreError("the chain has no block")
         return self._last.signed
 
-    def produce(self, txs: Sequence[bytes]) -> tuple[int, tuple[TxResult, ...]]:
-        """(height, results) of a new block, committed and under a signed header when this
-        returns.
+    def produce(self, txs: Sequence[bytes]) -> tuple[int | None, tuple[TxResult, ...]]:
+        """(height, results) of a new block, committed and under a signed header on return.
+
+        What would change nothing, refused or known already, is left out of the block: a sender that
+        never gives up does not make the chain grow. The height is None when nothing is left.
         """
+        expected = self.application.prepare_proposal(time_ns=self._next_time_ns(), txs=txs)
+        worth = [data for data, result in zip(txs, expected, strict=True) if result.records]
+        if not worth:
+            return None, expected
+        height, results = self._produce(worth)
+        delivered = iter(results)
+        return height, tuple(next(delivered) if item.records else item for item in expected)
+
+    def _produce(self, txs: Sequence[bytes]) -> tuple[int, tuple[TxResult, ...]]:
         if self._clock_ns() - self._last.commit.signatures[0].time_ns > PAUSE_NS_MAX:
             self._make_block(())
         finalized = self._make_block(txs)
@@ -170,6 +181,11 @@ class EmbeddedEngine:
         self._blocks.propose(header.height, [signed_header_value(proposal), list(txs)])
         return self._apply(self._sign(proposal, txs), txs)
 
+    def _next_time_ns(self) -> int:
+        """The next block's time: that of the votes for the last one."""
+        signatures = self._last.commit.signatures
+        return signatures[0].time_ns if signatures else self._genesis.time_ms * 1_000_000
+
     def _header(self, txs: Sequence[bytes]) -> ChainHeader:
         height, last = self.application.height + 1, self._last
         return ChainHeader(
@@ -177,9 +193,7 @@ class EmbeddedEngine:
             app_version=self._genesis.app_version,
             chain_id=self._genesis.chain_id,
             height=height,
-            time_ns=last.commit.signatures[0].time_ns
-            if last.commit.signatures
-            else self._genesis.time_ms * 1_000_000,
+            time_ns=self._next_time_ns(),
             last_block_id=last.block_id,
             last_commit_hash=last.commit.hash,
             data_hash=data_hash(txs),

@@ -133,7 +133,7 @@ class ChainNode:
         height, results = self.engine.produce(good)
         delivered = iter(results)
         return [
-            _fate(data, next(delivered), height) if check.code == 0 else _fate(data, check, None)
+            _fate(data, check if check.code else next(delivered), height)
             for data, check in zip(batch, checks, strict=True)
         ]
 
@@ -231,7 +231,7 @@ def _fate(data: bytes, result: TxResult, height: int | None) -> Submitted:
     return Submitted(
         tx_id=tx_id,
         code=int(Code(result.code)),
-        height=height,
+        height=height if result.records else None,
         item_codes=tuple(int(code) for code in result.item_codes),
         text=result.text,
     )

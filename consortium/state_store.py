@@ -225,14 +225,19 @@ class BlockStore:
         """Stores a block that is not signed yet; raises DoubleSignError for a height that is
         taken.
         """
-        with self._env.begin(write=True, db=self._blocks) as lmdb_txn:
-            if not lmdb_txn.put(_u64(height), encode([False, block]), overwrite=False):
-                raise DoubleSignError(f"height {height} has a block already")
+        if not self._put(height, encode([False, block]), overwrite=False):
+            raise DoubleSignError(f"height {height} has a block already")
 
     def sign(self, height: int, block: object) -> None:
         """Stores the block again, now with its commit."""
-        with self._env.begin(write=True, db=self._blocks) as lmdb_txn:
-            lmdb_txn.put(_u64(height), encode([True, block]))
+        self._put(height, encode([True, block]), overwrite=True)
+
+    def _put(self, height: int, data: bytes, *, overwrite: bool) -> bool:
+        try:
+            with self._env.begin(write=True, db=self._blocks) as lmdb_txn:
+                return bool(lmdb_txn.put(_u64(height), data, overwrite=overwrite))
+        except lmdb.Error as error:
+            raise ChainStoreError(f"cannot store block {height}: {error}") from error
 
     def block(self, height: int) -> tuple[bool, Any] | None:
         """(signed, block) at a height."""

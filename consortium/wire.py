@@ -46,8 +46,8 @@ FAULT_NONE, FAULT_MALFORMED, FAULT_NOT_YET, FAULT_BUSY, FAULT_REFUSED, FAULT_OTH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """A transaction's fate: code 0 is accepted; `height` of its chain block, None if it never got
-    in.
+    """A transaction's fate: code 0 is accepted; `height` of its chain block, None if
+    it changed nothing (refused, or known already).
     """
 
     tx_id: bytes

@@ -48,11 +48,16 @@ HANDLERS: Final[Mapping[int, Handler]] = {
 
 @dataclass(frozen=True, slots=True)
 class TxResult:
-    """Outcome of a transaction. `text` is for people and in no hash; `item_codes` one per item."""
+    """Outcome of a transaction; `item_codes` one per item.
+
+    In no hash: `text` is for people, `records` says how many log leaves it gave. None: nothing
+    changed.
+    """
 
     code: Code
     item_codes: tuple[Code, ...] = ()
     text: str = ""
+    records: int = 0
 
     @property
     def data(self) -> bytes:
@@ -133,4 +138,4 @@ def deliver(draft: Draft, data: bytes, context: BlockContext) -> tuple[TxResult,
         # What changed nothing may be sent again for ever: there is nothing to guard.
         fork.mark(transaction.tx_id, transaction.not_after)
     draft.adopt(fork)
-    return TxResult(Code.ACCEPTED, codes), transaction.tx_id
+    return TxResult(Code.ACCEPTED, codes, records=len(fork.records)), transaction.tx_id

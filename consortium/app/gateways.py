@@ -1,8 +1,8 @@
 """Kinds 2 and 7: a party enrols its gateways and revokes their keys.
 
-    enrol  = [ 1, feed-id, alg, spki, genesis-leaf, name, level, [* device] ]
-    device = [ device-id, slot, descriptor-hash, from-ms ]
-    revoke = [ 1, feed-id ]
+enrol  = [ 1, feed-id, alg, spki, genesis-leaf, name, level, [* device] ]
+device = [ device-id, slot, descriptor-hash, from-ms ]
+revoke = [ 1, feed-id ]
 """
 
 from typing import Any, Final

@@ -163,8 +163,9 @@ def test_a_change_is_followed_by_an_empty_block_that_proves_it_and_then_silence(
     assert (2, [0, 0]) == (height, [result.code for result in results])
     assert engine.height == 3
     assert [[], 2, []] == [txs if not txs else len(txs) for _, txs in home.blocks()]
-    engine.produce([admission("carrier")])
-    assert engine.height == 4, "a refused transaction changes nothing that needs a proof"
+    refused = engine.produce([admission("carrier")])
+    assert (None, Code.REPLAYED) == (refused[0], refused[1][0].code)
+    assert engine.height == 3, "what changes nothing makes no block"
     check_chain(home)
 
 
