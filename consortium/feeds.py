@@ -7,6 +7,7 @@ This is what is plugged into the bare chain machine (`consortium.compose`). It h
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from consortium.anchorer import Anchored, MirrorRow, OpenedRow
@@ -150,8 +151,8 @@ class FeedRoom:
             if height <= held.get((*feed, audience), -1):
                 continue
             head = self.store.read(
-                lambda txn, a=audience: get_run_head(txn, feed, height=height, audience=a)
-            )  # type: ignore[misc]  # bound now
+                partial(get_run_head, feed=feed, height=height, audience=audience)
+            )
             key = self.key_for(feed[0], audience, head.key_epoch) if head else None
             if key is not None:
                 self._on_opened(

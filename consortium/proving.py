@@ -80,7 +80,7 @@ class Prover:
     def _feed_part(self, feed_id: bytes, slots: Sequence[int], span: Span) -> FeedPart:
         key_for = partial(self._room.key_for, feed_id)
         return self._room.store.read(
-            lambda txn: feed_part(txn, (feed_id, EPOCH), span, slots, key_for)
+            lambda txn: feed_part(txn, (feed_id, EPOCH), span, slots=slots, key_for=key_for)
         )
 
     async def _statements(

@@ -1,9 +1,9 @@
 """Blocks: the clear records that bind runs. Bytes in docs/formats/block.md.
 
-    block-header = [ version, feed-id, epoch, height, start, size, root, jseq-end,
-                     prev-block-digest, [ [ audience, run-digest ] ] ]
-    run-head     = [ key-epoch, first, count, [ slot ], body-digest ]
-    run-body     = [ [ subtree hash ], codec, run-salt, key-commit, ct-digest, ct-bytes, plain-bytes ]
+block-header = [ version, feed-id, epoch, height, start, size, root, jseq-end,
+                 prev-block-digest, [ [ audience, run-digest ] ] ]
+run-head     = [ key-epoch, first, count, [ slot ], body-digest ]
+run-body     = [ [ subtree hash ], codec, run-salt, key-commit, ct-digest, ct-bytes, plain-bytes ]
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,9 @@ AEAD_TAG_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockHeader:
-    """Binds the runs of one block and the block before. `start` and `size` count leaves of the feed."""
+    """Binds the runs of one block and the block before. `start` and `size` count leaves of the
+    feed.
+    """
 
     feed_id: bytes
     epoch: int
@@ -133,6 +135,14 @@ class Block:
     runs: tuple[Run, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockParts:
+    """A block as it travels: encoded header, and per run audience, head, body and ciphertext."""
+
+    header: bytes
+    runs: tuple[tuple[int, bytes, bytes, bytes], ...]
+
+
 def decode_header(data: bytes) -> BlockHeader:
     """The block header that these bytes are; raises NotCanonicalError or FormatError."""
     value = decode(data)
@@ -190,7 +200,7 @@ def decode_run_head(data: bytes) -> RunHead:
 
 
 def decode_run_body(data: bytes) -> RunBody:
-    """The run body that these bytes are, bounds checked; raises NotCanonicalError or FormatError."""
+    """The run body that these bytes are, within bounds; raises NotCanonicalError or FormatError."""
     value = decode(data)
     _shape("run body", value, (list, int, bytes, bytes, bytes, int, int))
     if value[1] != CODEC_ZSTD:

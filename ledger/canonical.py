@@ -1,8 +1,8 @@
 """Deterministic CBOR: the only encoder of hashed bytes, and the strict decoder of foreign ones.
 
-RFC 8949, section 4.2.1, narrowed (docs/formats/cbor.md): integers of 64 bits, byte and text strings,
-arrays, maps, tag 4, false, true, null. No floats, no bignums, no indefinite lengths, depth <= 16.
-Foreign bytes never go to a general decoder: those accept several encodings of one value.
+RFC 8949, section 4.2.1, narrowed (docs/formats/cbor.md): integers of 64 bits, byte and text
+strings, arrays, maps, tag 4, false, true, null. No floats, no bignums, no indefinite lengths, depth
+<= 16. Foreign bytes never go to a general decoder: those accept several encodings of one value.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def _ordered_map(value: Mapping[Any, object], depth: int) -> dict[Any, object]:
     return {key: _ordered(value[key], depth + 1) for key in sorted(value, key=dumps)}
 
 
-def decode(data: bytes) -> Any:  # noqa: ANN401  # the shape is the caller's to check
+def decode(data: bytes) -> Any:  # the shape is the caller's to check
     """The value of exactly one canonical item; raises NotCanonicalError, never anything else."""
     value, end = _item(data, 0, 0)
     if end != len(data):

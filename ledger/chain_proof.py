@@ -295,7 +295,9 @@ def _check_ascending(what: str, places: list[Any]) -> None:
 
 def _change(value: object, chain_id: str) -> tuple[SignedHeader, tuple[Validator, ...]]:
     signed, rows = _fields(value, "validator-set change", list, list)
-    return signed_header_from_value(signed, chain_id), tuple(validator_from_value(row) for row in rows)
+    return signed_header_from_value(signed, chain_id), tuple(
+        validator_from_value(row) for row in rows
+    )
 
 
 def _leaf(value: object) -> ProvenLeaf:

@@ -1,4 +1,4 @@
-"""`wharf`: loads the commands of every installed package by entry point, so none imports another."""
+"""`wharf`: loads the commands of installed packages by entry point; none imports another."""
 
 import argparse
 import logging
@@ -21,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with every command that is installed; a missing extra becomes a command that says so."""
+    """The parser with every installed command; a missing extra becomes a command that says so."""
     parser = _Parser(prog="wharf", description=_DESCRIPTION)
     parser.add_argument("--log", default="warning", choices=("debug", "info", "warning", "error"))
     commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # the program's outer edge; foreseen errors are a line, others a trace
+    except Exception as error:  # the outer edge; foreseen errors are a line, others a trace
         if arguments.log == "debug" or not _is_ours(error):
             raise
         return _say(f"wharf: {error}")

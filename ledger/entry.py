@@ -1,8 +1,8 @@
 """Entries: what a feed counts. Opaque to the ledger but for kind, slot, time and srcseq.
 
-    entry = [ kind, slot, time: gtime, srcseq, body ]
-    gtime = [ boot, mono-us, wall-us / null, quality 0..4, unc-us ]
-    leaf  = salt (16 bytes) || entry bytes
+entry = [ kind, slot, time: gtime, srcseq, body ]
+gtime = [ boot, mono-us, wall-us / null, quality 0..4, unc-us ]
+leaf  = salt (16 bytes) || entry bytes
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,9 @@ CONTROL_SLOT: Final = 0  # slot of audience 0 that carries genesis, boots, clock
 
 @dataclass(frozen=True, slots=True)
 class GTime:
-    """When an entry was counted: boot number, time since boot, wall time if known, how far to trust it."""
+    """When an entry was counted: boot number, time since boot, wall time if known, how far to trust
+    it.
+    """
 
     boot: int
     mono_us: int

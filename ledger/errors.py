@@ -1,7 +1,8 @@
 """What the ledger raises, split by whose fault it is.
 
 `InputError`: bytes from outside that are wrong. `RefutedError`: well-formed, but disproved.
-`UncheckableError`: nothing wrong was shown, yet a part is missing. `LocalError`: our own disk or caller.
+`UncheckableError`: nothing wrong was shown, yet a part is missing. `LocalError`: our own disk or
+caller.
 """
 
 
@@ -50,7 +51,9 @@ class SignatureError(RefutedError):
 
 
 class OpeningError(LedgerError):
-    """A run could not be opened; `reason` is a number of docs/formats/block.md, or None where nothing is proven."""
+    """A run could not be opened; `reason` is a number of docs/formats/block.md, or None where
+    nothing is proven.
+    """
 
     def __init__(self, text: str, reason: int | None = None) -> None:
         super().__init__(text)
@@ -88,7 +91,7 @@ class AnchorKeyError(AnchorError):
 
 
 class ConflictError(RefutedError):
-    """Statements of one feed exclude each other; `sides` holds them where all of them are signed."""
+    """Statements of one feed exclude each other; `sides` holds them where all are signed."""
 
     def __init__(self, text: str, sides: tuple[bytes, ...] = ()) -> None:
         super().__init__(text)
@@ -100,7 +103,9 @@ class UncheckableError(LedgerError):
 
 
 class UnsignedBlocksError(UncheckableError):
-    """Blocks held above the newest head are not those that a head now signs: they have to come again."""
+    """Blocks held above the newest head are not those that a head now signs: they have to come
+    again.
+    """
 
 
 class LocalError(LedgerError):

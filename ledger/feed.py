@@ -1,4 +1,6 @@
-"""Rules that link blocks and heads of one feed: what may follow, what may be anchored, what conflicts."""
+"""Rules that link blocks and heads of one feed: what may follow, what may be anchored, what
+conflicts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -182,7 +184,9 @@ def _check_growth(previous: AnchorState, new: AnchorState, item: AnchorItem) -> 
 
 
 def check_follows(previous: BlockHeader | None, header: BlockHeader) -> None:
-    """Raises ConflictError unless the header may stand behind the previous one (None: is the first)."""
+    """Raises ConflictError unless the header may stand behind the previous one (None: is the
+    first).
+    """
     if previous is None:
         if (header.height, header.start, header.prev_digest) != (0, 0, NO_PREVIOUS):
             raise ConflictError("a first block that is not at height 0")
@@ -200,8 +204,8 @@ def check_structure(
 ) -> tuple[Frontier, list[TreeNode]]:
     """Frontier after the block, and every tree node that it completes.
 
-    Raises ConflictError where runs are not the header's, do not tile it, or do not fold to its root.
-    None of it needs a key: any relay may find it.
+    Raises ConflictError where runs are not the header's, do not tile it, or do not fold to its
+    root. None of it needs a key: any relay may find it.
     """
     if frontier.size != header.start:
         raise ConflictError(f"height {header.height} starts where no tree ends")

@@ -1,4 +1,5 @@
-"""One feed's part of a bundle: is it under the signed head, and is each slot whole? (LEDGER list 1 to 10)
+"""One feed's part of a bundle: is it under the signed head, and is each slot whole? (LEDGER list 1
+to 10)
 
 Checks bytes against bytes; what the chain says of the feed is `verify.py`'s matter.
 """
@@ -32,7 +33,9 @@ class SlotProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedProof:
-    """A feed part that holds. `base` is the header before the span, None where the span begins the feed."""
+    """A feed part that holds. `base` is the header before the span, None where the span begins the
+    feed.
+    """
 
     claim: HeadClaim
     base: BlockHeader | None
@@ -159,7 +162,9 @@ def _check_runs_used(part: FeedPart, runs: RunHeads) -> None:
 
 
 def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: _Leaves) -> SlotProof:
-    """A slot over the whole span: each summary at its one legal index, each part whole and in order."""
+    """A slot over the whole span: each summary at its one legal index, each part whole and in
+    order.
+    """
     previous: Summary | None = None
     entries: list[tuple[int, int, Entry]] = []
     for header, run_head in _slot_runs(part, slot, runs):
@@ -192,7 +197,7 @@ def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: _Leaves) -> S
 def _slot_runs(
     part: FeedPart, slot: int, runs: RunHeads
 ) -> Iterator[tuple[BlockHeader, RunHead | None]]:
-    """Each header with the run of the slot's audience; a run that the header lists must be shown."""
+    """Each header with the run of the slot's audience; a run that it lists must be shown."""
     audience = audience_of(slot)
     for header in part.headers:
         run_head = runs.get((header.height, audience))

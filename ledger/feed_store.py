@@ -1,4 +1,4 @@
-"""One feed as the store holds it: state, blocks, trees, heads. Functions over a store transaction."""
+"""One feed as the store holds it: state, blocks, trees, heads. Functions over a transaction."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -90,7 +90,7 @@ def feeds(txn: Transaction) -> list[FeedName]:
     return [(key[:16], int.from_bytes(key[16:], "big")) for key, _ in txn.scan("feeds", b"")]
 
 
-def put_nodes(txn: Transaction, feed: FeedName, tree: int, nodes: Iterable[TreeNode]) -> None:
+def put_nodes(txn: Transaction, feed: FeedName, *, tree: int, nodes: Iterable[TreeNode]) -> None:
     """Writes complete tree nodes."""
     for level, index, root in nodes:
         txn.put("nodes", _node(feed, tree, level, index), root)
@@ -111,14 +111,14 @@ def put_cut(txn: Transaction, made: Cut) -> None:
     """Writes all that a cut changes: block, both trees, state. Call it alone in one transaction."""
     feed = (made.state.feed_id, made.state.epoch)
     put_block(txn, feed, made.block)
-    put_nodes(txn, feed, TREE_LEAVES, made.leaf_nodes)
-    put_nodes(txn, feed, TREE_HEADERS, made.header_nodes)
+    put_nodes(txn, feed, tree=TREE_LEAVES, nodes=made.leaf_nodes)
+    put_nodes(txn, feed, tree=TREE_HEADERS, nodes=made.header_nodes)
     put_state(txn, made.state)
 
 
-def delete_blocks(txn: Transaction, feed: FeedName, first: int, end: int) -> None:
-    """Removes the blocks of heights [first, end)."""
-    for height in range(first, end):
+def delete_blocks(txn: Transaction, feed: FeedName, heights: range) -> None:
+    """Removes the blocks of these heights."""
+    for height in heights:
         txn.delete("headers", _height(feed, height))
         for table in ("run_heads", "run_bodies", "ciphertexts"):
             for key, _ in list(txn.scan(table, _height(feed, height))):
@@ -139,13 +139,13 @@ def need_header(txn: Transaction, feed: FeedName, height: int) -> BlockHeader:
     return header
 
 
-def get_run_head(txn: Transaction, feed: FeedName, height: int, audience: int) -> RunHead | None:
+def get_run_head(txn: Transaction, feed: FeedName, *, height: int, audience: int) -> RunHead | None:
     """A run head, None where it is not held."""
     data = txn.get("run_heads", _run(feed, height, audience))
     return None if data is None else decode_run_head(data)
 
 
-def get_run(txn: Transaction, feed: FeedName, height: int, audience: int) -> Run | None:
+def get_run(txn: Transaction, feed: FeedName, *, height: int, audience: int) -> Run | None:
     """A whole run, None where it is not held or its ciphertext was pruned."""
     key = _run(feed, height, audience)
     parts = [txn.get(table, key) for table in ("run_heads", "run_bodies", "ciphertexts")]
@@ -204,17 +204,17 @@ def newest_head(txn: Transaction, feed: FeedName) -> Head | None:
 def head_at_or_above(txn: Transaction, feed: FeedName, height: int) -> Head | None:
     """The lowest head that covers a height, None where there is none."""
     start = height.to_bytes(8, "big")
-    for _, data in txn.scan("heads", feed_prefix(feed), start, limit=1):
+    for _, data in txn.scan("heads", feed_prefix(feed), start=start, limit=1):
         return decode_head(data)
     return None
 
 
-def put_value(txn: Transaction, key: str, value: Any) -> None:  # noqa: ANN401  # any canonical value
+def put_value(txn: Transaction, key: str, value: Any) -> None:  # any canonical value
     """Writes a canonical value under a name of the meta table."""
     txn.put("meta", key.encode("ascii"), encode(value))
 
 
-def get_value(txn: Transaction, key: str) -> Any:  # noqa: ANN401  # any canonical value
+def get_value(txn: Transaction, key: str) -> Any:  # any canonical value
     """A canonical value of the meta table, None where there is none."""
     data = txn.get("meta", key.encode("ascii"))
     return None if data is None else decode(data)

@@ -1,8 +1,9 @@
-"""Sync of feeds as two state machines without IO: messages in, messages out (docs/formats/gossip.md).
+"""Sync of feeds as two state machines without IO: messages in, messages out
+(docs/formats/gossip.md).
 
-`FeedSender` offers what it holds and sends what the other side asks for, within the bytes it was allowed.
-`FeedReceiver` asks, assembles, and hands whole blocks to its sink. Any carrier may stand between: every byte
-that counts is bound by a head's signature.
+`FeedSender` offers what it holds and sends what the other side asks for, within the bytes it was
+allowed. `FeedReceiver` asks, assembles, and hands whole blocks to its sink. Any carrier may stand
+between: every byte that counts is bound by a head's signature.
 
     message = [ 1, type, ... ]                      at most 256 KiB
       have  1  feed, epoch, blocks, head height / -1
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ledger.block import decode_header, decode_run_body, decode_run_head
+from ledger.block import BlockParts, decode_header, decode_run_body, decode_run_head
 from ledger.canonical import decode, encode
 from ledger.entry import FEED_ID_BYTES
 from ledger.errors import (
@@ -31,7 +32,6 @@ from ledger.errors import (
     UncheckableError,
 )
 from ledger.head import decode_head
-from ledger.mirror import BlockParts
 
 VERSION: Final = 1
 MESSAGE_BYTES_MAX: Final = 256 << 10
@@ -118,7 +118,7 @@ class FeedSender:
         if kind == WANT:
             feed = (fields[0], fields[1])
             held = self._wanted.get(feed)
-            # Asked for again from below the head: the peer let go of blocks, so the head goes again too.
+            # Asked for again from below the head: the peer let go of blocks, so the head goes too.
             head_sent = held.head_sent if held and fields[2] > held.head_sent else -1
             grants = held.grants_sent if held else set()
             allowed = min(fields[3], ALLOWED_BYTES)
@@ -131,7 +131,7 @@ class FeedSender:
             raise FormatError("gossip message", f"type {kind} is not for a sender")
 
     def outgoing(self) -> list[bytes]:
-        """Messages that are due now: offers of what is new, then heads, keys and blocks asked for."""
+        """Messages due now: offers of what is new, then keys, blocks and heads asked for."""
         messages = []
         for feed_id, epoch, blocks, head_height in self._source.feeds():
             feed = (feed_id, epoch)
@@ -181,7 +181,9 @@ def block_messages(feed: FeedName, height: int, parts: BlockParts) -> list[bytes
 
 
 class FeedSink(Protocol):
-    """Where a receiver's blocks go. Methods raise the ledger's errors; the receiver answers with them."""
+    """Where a receiver's blocks go. Methods raise the ledger's errors; the receiver answers with
+    them.
+    """
 
     def enrolled(self, feed_id: bytes) -> bool:
         """True where the chain knows the feed."""
@@ -195,7 +197,7 @@ class FeedSink(Protocol):
     def accept_head(self, head: bytes) -> None:
         """Checks and stores a head."""
 
-    def accept_grant(self, feed: FeedName, audience: int, key_epoch: int, sealed: bytes) -> None:
+    def accept_grant(self, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes) -> None:
         """Keeps a sealed key."""
 
 
@@ -328,5 +330,7 @@ class FeedReceiver:
         feed_id, epoch, audience, key_epoch, sealed = fields
         if (feed_id, epoch) not in self._offers:
             raise FormatError("gossip message", "a key of a feed that was not offered")
-        self._sink.accept_grant((feed_id, epoch), audience, key_epoch, sealed)
+        self._sink.accept_grant(
+            (feed_id, epoch), audience=audience, key_epoch=key_epoch, sealed=sealed
+        )
         return []

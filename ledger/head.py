@@ -1,8 +1,9 @@
 """Signed tree heads, and the standard receipts made of them (RFC 9942, COSE Receipts).
 
-A head is a COSE_Sign1 whose payload is the leaf tree's root and whose protected header binds feed, epoch,
-height, size and the header tree's root. One signature serves every leaf before it: an inclusion receipt is
-the same protected header and signature with the payload detached and a path in the unprotected header.
+A head is a COSE_Sign1 whose payload is the leaf tree's root and whose protected header binds feed,
+epoch, height, size and the header tree's root. One signature serves every leaf before it: an
+inclusion receipt is the same protected header and signature with the payload detached and a path in
+the unprotected header.
 """
 
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def verify_claim(claim: HeadClaim, signature: bytes, key: PublicKey) -> None:
 
 
 def decode_head(data: bytes) -> Head:
-    """The head that these bytes are, its signature not yet checked; raises InputError subclasses."""
+    """The head that these bytes are, its signature not yet checked; raises InputError."""
     parts = sign1_decode(data)
     if parts.unprotected or parts.payload is None or len(parts.payload) != HASH_BYTES:
         raise FormatError("head", "unprotected labels, or no root as payload")
@@ -136,7 +137,7 @@ def decode_head(data: bytes) -> Head:
 
 
 def _claim(parts: Sign1, root: bytes) -> HeadClaim:
-    """The claim of a protected header for a root; refuses every label and value that is not ours."""
+    """The claim of a protected header for a root; refuses any label or value that is not ours."""
     labels = parts.protected_map
     expected = {LABEL_ALG, LABEL_KID, LABEL_CWT, LABEL_TYP, LABEL_VDS, LABEL_HEAD}
     if set(labels) != expected or labels[LABEL_TYP] != TYP_HEAD or labels[LABEL_VDS] != VDS_RFC9162:
@@ -188,7 +189,9 @@ def _receipt_proof(data: bytes, proof_type: int) -> tuple[Sign1, list[Any]]:
     return parts, proof
 
 
-def verify_inclusion_receipt(data: bytes, leaf_hash: bytes, key: PublicKey) -> tuple[HeadClaim, int]:
+def verify_inclusion_receipt(
+    data: bytes, leaf_hash: bytes, key: PublicKey
+) -> tuple[HeadClaim, int]:
     """(claim, leaf index) of a receipt that holds for this leaf; raises InputError or RefutedError.
 
     The path's tree size must be the signed one: RFC 9942 does not sign it, our label does.
@@ -205,13 +208,13 @@ def verify_inclusion_receipt(data: bytes, leaf_hash: bytes, key: PublicKey) -> t
 def verify_consistency_receipt(
     data: bytes, *, old_size: int, old_root: bytes, new_root: bytes, key: PublicKey
 ) -> HeadClaim:
-    """Claim of a receipt that the signed tree continues the old one; the old root is the caller's own."""
+    """Claim of a receipt that the signed tree continues the old one; the old root is the caller's
+    own.
+    """
     parts, (old, new, path) = _receipt_proof(data, PROOF_CONSISTENCY)
     claim = _claim(parts, new_root)
     if old != old_size or new != claim.size:
         raise ProofError("sizes of the path are not the held and the signed one")
-    verify_consistency(
-        old_size=old, new_size=new, old_root=old_root, new_root=new_root, path=path
-    )
+    verify_consistency(old_size=old, new_size=new, old_root=old_root, new_root=new_root, path=path)
     verify_claim(claim, parts.signature, key)
     return claim

@@ -1,12 +1,14 @@
-"""The journal: entries made durable and not yet sealed. Append-only segment files, one sync a group.
+"""The journal: entries made durable and not yet sealed. Append-only segment files, one sync a
+group.
 
     segment = "WHARFJ01" | segment id u32 | 20 zero bytes | frames | zeros
-    frame   = length u32 | jseq u64 | crc32c u32 | entry        (big-endian; the checksum is seeded with the
-              segment's id and covers length, jseq and entry)
+    frame   = length u32 | jseq u64 | crc32c u32 | entry        (big-endian)
+    The checksum is seeded with the segment's id and covers length, jseq and entry.
 
-A segment is filled with zeros and synced before use, so that appending writes data only. A bad frame behind
-which nothing valid follows in the last segment is a torn tail: it was never acknowledged. Any other bad frame
-is corruption: skipped, counted, reported, and nothing behind it is dropped.
+A segment is filled with zeros and synced before use, so that appending writes data only. A bad
+frame behind which nothing valid follows in the last segment is a torn tail: it was never
+acknowledged. Any other bad frame is corruption: skipped, counted, reported, and nothing behind it
+is dropped.
 """
 
 import errno
@@ -37,7 +39,9 @@ class JournalFullError(JournalError):
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A place where acknowledged entries may be lost: segment id, byte range, and the jseqs around it."""
+    """A place where acknowledged entries may be lost: segment id, byte range, and the jseqs around
+    it.
+    """
 
     segment_id: int
     offset: int
@@ -99,8 +103,9 @@ class Journal:
     def append(self, entries: Sequence[bytes]) -> int:
         """Writes a group and syncs it; returns the first entry's jseq. All durable, or an error.
 
-        Raises JournalFullError (nothing written, try later) or JournalError (final: a failed write or sync
-        leaves the file's state unknown, and asking again could report success for data that is gone).
+        Raises JournalFullError (nothing written, try later) or JournalError (final: a failed write
+        or sync leaves the file's state unknown, and asking again could report success for data that
+        is gone).
         """
         if self._failed:
             raise JournalError(f"journal stopped: {self._failed}")
@@ -110,7 +115,7 @@ class Journal:
         return first
 
     def _chunks(self, entries: Sequence[bytes]) -> Iterator[list[bytes]]:
-        """Parts of a group that fit into one segment each; the segment is made ready before each."""
+        """Parts of a group that fit into a segment each; the segment is made ready before each."""
         chunk: list[bytes] = []
         room = self._room()
         for data in entries:
@@ -157,7 +162,9 @@ class Journal:
         except OSError as error:
             path.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise JournalFullError(f"{path}: no room for {self._segment_bytes} bytes") from error
+                raise JournalFullError(
+                    f"{path}: no room for {self._segment_bytes} bytes"
+                ) from error
             raise JournalError(f"{path}: {error}") from error
         self._close_fd()
         self._fd, self._offset = fd, SEGMENT_HEADER_BYTES
@@ -202,7 +209,7 @@ class Journal:
         size_bytes = path.stat().st_size
         self._fd, self._offset = os.open(path, os.O_WRONLY), offset
         if size_bytes != self._segment_bytes:
-            # A segment that a crash left half made, or of another size: full, so the next one is begun.
+            # A segment left half made by a crash, or of another size: full, the next one is begun.
             self._offset = self._segment_bytes
         elif torn_bytes:
             os.pwrite(self._fd, bytes(torn_bytes), offset)

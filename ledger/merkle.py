@@ -58,7 +58,7 @@ def span_root(read: NodeReader, first: int, end: int) -> bytes:
 
 
 def inclusion_path(read: NodeReader, index: int, size: int) -> list[bytes]:
-    """Hashes from the leaf's sibling to the root's child, for 0 <= index < size. RFC 9162, 2.1.3.1."""
+    """Hashes from the leaf's sibling to the root's child, 0 <= index < size. RFC 9162, 2.1.3.1."""
     path = []
     first, end = 0, size
     while end - first > 1:
@@ -102,7 +102,9 @@ def check_hashes(hashes: Sequence[bytes]) -> None:
 
 
 def root_from_inclusion(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
-    """Root that the path leads to; raises ProofError for a path of the wrong shape. RFC 9162, 2.1.3.2."""
+    """Root that the path leads to; raises ProofError for a path of the wrong shape. RFC 9162,
+    2.1.3.2.
+    """
     check_hashes(path)
     if not 0 <= index < size:
         raise ProofError(f"leaf {index} is not in a tree of {size}")
@@ -184,7 +186,9 @@ def merge_ranges(ranges: Sequence[Range]) -> list[Range]:
 
 
 def range_path(read: NodeReader, size: int, ranges: Sequence[Range]) -> list[bytes]:
-    """Hashes of the maximal nodes outside all ranges, left to right. Ranges as `merge_ranges` gives."""
+    """Hashes of the maximal nodes outside all ranges, left to right. Ranges as `merge_ranges`
+    gives.
+    """
     return [span_root(read, first, end) for first, end in _outside(size, ranges)]
 
 

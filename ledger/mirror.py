@@ -1,17 +1,19 @@
 """Holding another's feed: what arrives is checked without any key, then stored whole.
 
-A mirror never needs to read: it checks that headers link, that runs tile and fold to the root, that the
-ciphertexts are the bound ones and that heads sign exactly that. What excludes itself is kept as a conflict.
+A mirror never needs to read: it checks that headers link, that runs tile and fold to the root, that
+the ciphertexts are the bound ones and that heads sign exactly that. What excludes itself is kept as
+a conflict.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from ledger.block import (
     NO_PREVIOUS,
     Block,
     BlockHeader,
+    BlockParts,
     Run,
     decode_header,
     decode_run_body,
@@ -34,10 +36,10 @@ from ledger.feed import (
 )
 from ledger.feed_store import (
     FeedName,
+    delete_blocks,
     feed_prefix,
     get_header,
     get_run,
-    delete_blocks,
     get_state,
     head_at_or_above,
     newest_head,
@@ -69,14 +71,6 @@ GRANTS_MAX: Final = 32
 KeyOf = Callable[[bytes], PublicKey | None]  # feed id -> the enrolled key, None if not enrolled
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockParts:
-    """A block as it travels: encoded header, and per run audience, head, body and ciphertext."""
-
-    header: bytes
-    runs: tuple[tuple[int, bytes, bytes, bytes], ...]
-
-
 def blocks_held(txn: Transaction, feed: FeedName) -> int:
     """Number of blocks held of a feed: the next height that is wanted."""
     state = get_state(txn, feed)
@@ -86,9 +80,10 @@ def blocks_held(txn: Transaction, feed: FeedName) -> int:
 def accept_block(txn: Transaction, parts: BlockParts) -> BlockHeader:
     """Checks and stores the next block of a feed; one already held is accepted again silently.
 
-    Raises InputError for malformed bytes, UncheckableError for a block out of turn, ConflictError where its
-    parts contradict each other or the signed block of that height, and UnsignedBlocksError where it differs
-    from a block that no head has signed yet: no side is proven then. Enrolment is the caller's to check.
+    Raises InputError for malformed bytes, UncheckableError for a block out of turn, ConflictError
+    where its parts contradict each other or the signed block of that height, and
+    UnsignedBlocksError where it differs from a block that no head has signed yet: no side is proven
+    then. Enrolment is the caller's to check.
     """
     header = decode_header(parts.header)
     feed = (header.feed_id, header.epoch)
@@ -109,8 +104,8 @@ def accept_block(txn: Transaction, parts: BlockParts) -> BlockHeader:
     leaves, nodes = check_structure(header, triples, state.leaves)
     headers, header_nodes = state.headers.grow(0, header.digest)
     put_block(txn, feed, block)
-    put_nodes(txn, feed, TREE_LEAVES, nodes)
-    put_nodes(txn, feed, TREE_HEADERS, header_nodes)
+    put_nodes(txn, feed, tree=TREE_LEAVES, nodes=nodes)
+    put_nodes(txn, feed, tree=TREE_HEADERS, nodes=header_nodes)
     grown = replace(
         state,
         height=header.height + 1,
@@ -144,7 +139,7 @@ def drop_unsigned(txn: Transaction, feed: FeedName) -> None:
     state, height = get_state(txn, feed), signed_height(txn, feed) + 1
     if state is None or state.height <= height:
         return
-    delete_blocks(txn, feed, height, state.height)
+    delete_blocks(txn, feed, range(height, state.height))
     last = get_header(txn, feed, height - 1) if height else None
     size = last.size if last else 0
     restored = replace(
@@ -172,9 +167,9 @@ def in_conflict(txn: Transaction, feed: FeedName) -> bool:
 def accept_head(txn: Transaction, data: bytes, key_of: KeyOf) -> Head:
     """Checks and stores a head whose block is held.
 
-    Raises InputError, SignatureError, UncheckableError (block not held yet, feed not enrolled), ConflictError
-    with both heads where the signer signed two histories, or UnsignedBlocksError where the held blocks above
-    the newest head are not the signed ones.
+    Raises InputError, SignatureError, UncheckableError (block not held yet, feed not enrolled),
+    ConflictError with both heads where the signer signed two histories, or UnsignedBlocksError
+    where the held blocks above the newest head are not the signed ones.
     """
     head = decode_head(data)
     claim = head.claim
@@ -209,7 +204,9 @@ def frontier_at(read: NodeReader, size: int) -> Frontier:
     return Frontier(size, tuple(read(level, index) for level, index in dyadic_parts(0, size)))
 
 
-def accept_grant(txn: Transaction, feed: FeedName, audience: int, key_epoch: int, sealed: bytes) -> None:
+def accept_grant(
+    txn: Transaction, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes
+) -> None:
     """Keeps a sealed key, at most GRANTS_MAX for one feed, audience and key epoch."""
     prefix = feed_prefix(feed) + audience.to_bytes(2, "big") + key_epoch.to_bytes(4, "big")
     held = {value for _, value in txn.scan("grants", prefix)}
@@ -267,7 +264,10 @@ def open_held_run(
 
     Raises UncheckableError where it is not held (or pruned), OpeningError where it does not open.
     """
-    header, run = get_header(txn, feed, height), get_run(txn, feed, height, audience)
+    header, run = (
+        get_header(txn, feed, height),
+        get_run(txn, feed, height=height, audience=audience),
+    )
     if header is None or run is None:
         raise UncheckableError(f"run {audience} of block {height} is not held here")
     place = place_of(header, audience=audience, key_epoch=run.head.key_epoch)

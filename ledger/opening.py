@@ -1,7 +1,7 @@
 """Opening a run: decrypt, check everything that its head and summaries promise, name what is bad.
 
-The reasons are the closed list of docs/formats/block.md; a reason stands only on evidence that anyone can
-check again with the run key (`evidence.py`).
+The reasons are the closed list of docs/formats/block.md; a reason stands only on evidence that
+anyone can check again with the run key (`evidence.py`).
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,13 @@ class OpenedRun:
 
 
 def open_run(
-    *, header: BlockHeader, audience: int, head: RunHead, body: RunBody, ciphertext: bytes, key: RunKey
+    *,
+    header: BlockHeader,
+    audience: int,
+    head: RunHead,
+    body: RunBody,
+    ciphertext: bytes,
+    key: RunKey,
 ) -> OpenedRun:
     """The run in clear, everything checked that one block can show; raises OpeningError.
 
@@ -159,7 +165,7 @@ def _check_srcseq(entries: Sequence[Entry], summary: Summary) -> None:
 
 
 def check_continues(opened: OpenedRun, previous: OpenedRun | None) -> None:
-    """Raises ProofError unless every slot goes on from the block before without hole or doubling."""
+    """Raises ProofError unless every slot goes on from the block before, no hole, no doubling."""
     for slot, summary in opened.summaries.items():
         before = previous.summaries.get(slot) if previous else None
         check_part(opened.part(slot), summary, before)

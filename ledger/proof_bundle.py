@@ -1,12 +1,15 @@
-"""The proof bundle: one file with all that an outsider needs (docs/formats/bundle.md has every byte).
+"""The proof bundle: one file with all that an outsider needs (docs/formats/bundle.md has every
+byte).
 
     bundle    = [ "wharf-bundle", 1, -16, [ request, [ + feed-part ], chain-part: bstr ], digest ]
     request   = [ device-id, channel / null, from-ms, to-ms ]
-    feed-part = [ head: bstr, header-proof, [ * [ height, audience, run-head: bstr ] ], [ + slot ], leaf-proof ]
+    feed-part = [ head: bstr, header-proof, [ * [ height, audience, run-head: bstr ] ],
+                  [ + slot ], leaf-proof ]
     header-proof = [ first-height, [ + block-header: bstr ], [ * hash ] ]
     leaf-proof   = [ [ + [ first, count ] ], [ + leaf: bstr ], [ * hash ] ]
 
-The digest finds damage, not lies: whoever can make a bundle can make its digest. Trust comes from outside.
+The digest finds damage, not lies: whoever can make a bundle can make its digest. Trust comes from
+outside.
 """
 
 from dataclasses import dataclass
@@ -37,7 +40,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPart:
-    """One feed's part: a signed head, the headers of the span, and leaves with what leads to the root."""
+    """One feed's part: a signed head, the headers of the span, and leaves with what leads to the
+    root.
+    """
 
     head: bytes
     first_height: int

@@ -1,4 +1,6 @@
-"""Making the feed part of a bundle from what a store holds: open the runs of the span, prove, leave out the rest."""
+"""Making the feed part of a bundle from what a store holds: open the runs of the span, prove, leave
+out the rest.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ KeyFor = Callable[[int, int], bytes | None]  # audience, key epoch -> audience k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Heights of a proof: `base` is the anchored block before it (None: from the feed's beginning)."""
+    """Heights of a proof: `base` is the anchored block before it (None: from the beginning)."""
 
     base: int | None
     last: int
@@ -40,20 +42,26 @@ class Span:
 def choose_span(anchors: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> Span:
     """The narrowest bracketed span for an interval.
 
-    anchors: (height, chain time in ms) ascending. Raises UncheckableError if nothing was anchored after it.
+    anchors: (height, chain time in ms) ascending. Raises UncheckableError if nothing was anchored
+    after it.
     """
     before = [height for height, time_ms in anchors if time_ms <= from_ms]
     after = [height for height, time_ms in anchors if time_ms >= to_ms]
     if not after:
-        raise UncheckableError("nothing of this feed was anchored after the interval ends; try later")
+        raise UncheckableError(
+            "nothing of this feed was anchored after the interval ends; try later"
+        )
     # Block 0 as a base would save nothing: from there on a span shows the feed from its beginning.
     return Span(base=max(before, default=0) or None, last=min(after))
 
 
 def feed_part(
-    txn: Transaction, feed: FeedName, span: Span, slots: Sequence[int], key_for: KeyFor
+    txn: Transaction, feed: FeedName, span: Span, *, slots: Sequence[int], key_for: KeyFor
 ) -> FeedPart:
-    """The feed part for these slots (the control slot is added); raises UncheckableError, OpeningError."""
+    """The feed part for these slots (the control slot is added).
+
+    Raises UncheckableError where something is not held, OpeningError where a run does not open.
+    """
     head = get_head(txn, feed, span.last)
     if head is None:
         raise UncheckableError(f"no head for height {span.last} is held here")
@@ -63,7 +71,7 @@ def feed_part(
     run_heads = []
     for header in headers:
         for audience in sorted({audience_of(slot) for slot in wanted}):
-            run_head = get_run_head(txn, feed, header.height, audience)
+            run_head = get_run_head(txn, feed, height=header.height, audience=audience)
             if run_head is not None:
                 run_heads.append((header.height, audience, run_head))
     indexes = _wanted_indexes(headers, span, wanted, runs)
@@ -92,7 +100,9 @@ def feed_part(
 def _wanted_indexes(
     headers: Sequence[BlockHeader], span: Span, slots: Sequence[int], runs: "_OpenedRuns"
 ) -> set[int]:
-    """Leaf indexes that prove the slots whole: the base's summaries, all parts, descriptors, genesis."""
+    """Leaf indexes that prove the slots whole: the base's summaries, all parts, descriptors,
+    genesis.
+    """
     indexes = {0}
     runs.open(0, PUBLIC_AUDIENCE)
     for slot in slots:
@@ -136,7 +146,7 @@ class _OpenedRuns:
     def _open(self, height: int, audience: int) -> OpenedRun:
         if audience == PUBLIC_AUDIENCE:
             return open_public_run(self._txn, self._feed, height)
-        head = get_run_head(self._txn, self._feed, height, audience)
+        head = get_run_head(self._txn, self._feed, height=height, audience=audience)
         key = self._key_for(audience, head.key_epoch) if head else None
         if key is None:
             raise UncheckableError(f"no key here for audience {audience} of block {height}")
@@ -144,7 +154,9 @@ class _OpenedRuns:
 
     def open_at(self, index: int, audience: int) -> None:
         """Opens the run that holds a leaf (a descriptor may stand before the span)."""
-        if not any(o.head.first <= index < o.head.first + o.head.count for o in self._opened.values()):
+        if not any(
+            o.head.first <= index < o.head.first + o.head.count for o in self._opened.values()
+        ):
             self.open(self._height_of(index), audience)
 
     def _height_of(self, index: int) -> int:

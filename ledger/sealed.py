@@ -1,7 +1,7 @@
 """Run keys, salts, encryption and grants (docs/formats/block.md, docs/formats/grant.md).
 
-XChaCha20-Poly1305 does not commit to its key, so each run carries a key commitment of its own; a reader
-who presents another key that happens to decrypt is found out by it.
+XChaCha20-Poly1305 does not commit to its key, so each run carries a key commitment of its own; a
+reader who presents another key that happens to decrypt is found out by it.
 """
 
 from collections.abc import Sequence
@@ -163,7 +163,7 @@ def seal_grant(grant: Grant, reader: bytes) -> bytes:
 
 
 def open_grant(sealed: bytes, reader_secret: bytes) -> Grant | None:
-    """The grant, or None where it is sealed to someone else. Raises FormatError if it is no grant."""
+    """The grant, or None where it is sealed to another. Raises FormatError if it is no grant."""
     if len(sealed) > GRANT_BYTES_MAX:
         raise FormatError("grant", f"{len(sealed)} bytes")
     try:

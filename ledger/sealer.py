@@ -1,7 +1,8 @@
-"""Cutting pending entries into a block. Pure: entries, keys, salts and time in; block and new state out.
+"""Cutting pending entries into a block. Pure: entries, keys, salts and time in; block and new state
+out.
 
-No signature is made here: a head signs the newest block header and with it everything before, so an absent
-token stops nothing but signing.
+No signature is made here: a head signs the newest block header and with it everything before, so an
+absent token stops nothing but signing.
 """
 
 from collections import defaultdict
@@ -38,6 +39,7 @@ from ledger.sealed import PUBLIC_KEY, RunPlace, run_key, salted_leaves
 from ledger.summary import Summary, opens_slot
 
 PLAIN_BYTES_CUT: Final = 8 << 20
+NO_TREE: Final = Frontier()
 
 StatsOf = Callable[[Sequence[Entry]], Any]
 
@@ -77,8 +79,8 @@ class FeedState:
     height: int = 0
     jseq_end: int = 0
     prev_digest: bytes = NO_PREVIOUS
-    leaves: Frontier = Frontier()
-    headers: Frontier = Frontier()
+    leaves: Frontier = NO_TREE
+    headers: Frontier = NO_TREE
     slots: Mapping[int, SlotState]
 
 

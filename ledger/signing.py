@@ -1,6 +1,7 @@
 """Who signs, and how signatures are checked: ES256 and EdDSA (RFC 9053), by one strict rule.
 
-ES256 signatures with a high S are refused: both forms verify, so one signature would have two texts.
+ES256 signatures with a high S are refused: both forms verify, so one signature would have two
+texts.
 """
 
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ class Transaction:
         self._txn.delete(key, db=self._tables[table])
 
     def scan(
-        self, table: str, prefix: bytes, start: bytes = b"", limit: int = 1 << 62
+        self, table: str, prefix: bytes, *, start: bytes = b"", limit: int = 1 << 62
     ) -> Iterator[tuple[bytes, bytes]]:
         """Keys with a prefix in order, from `prefix + start` on, at most `limit`."""
         with self._txn.cursor(db=self._tables[table]) as cursor:

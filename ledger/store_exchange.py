@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ledger.block import decode_header
+from ledger.block import BlockParts, decode_header
 from ledger.entry import PUBLIC_AUDIENCE
+from ledger.errors import ConflictError, UnsignedBlocksError
 from ledger.feed_store import (
     FeedName,
     feed_prefix,
@@ -14,10 +15,8 @@ from ledger.feed_store import (
     get_state,
     newest_head,
 )
-from ledger.errors import ConflictError, UnsignedBlocksError
 from ledger.head import decode_head
 from ledger.mirror import (
-    BlockParts,
     KeyOf,
     accept_block,
     accept_grant,
@@ -39,7 +38,7 @@ def block_parts(txn: Transaction, feed: FeedName, height: int) -> BlockParts | N
         return None
     runs = []
     for audience, _ in header.runs:
-        run = get_run(txn, feed, height, audience)
+        run = get_run(txn, feed, height=height, audience=audience)
         if run is None:
             return None
         runs.append((audience, run.head.encode(), run.body.encode(), run.ciphertext))
@@ -130,8 +129,12 @@ class StoreSink:
                 self._store.write(lambda txn: keep_conflict(txn, feed, sides))
             raise
 
-    def accept_grant(self, feed: FeedName, audience: int, key_epoch: int, sealed: bytes) -> None:
+    def accept_grant(self, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes) -> None:
         """Keeps a sealed key."""
         if audience != PUBLIC_AUDIENCE:
-            self._store.write(lambda txn: accept_grant(txn, feed, audience, key_epoch, sealed))
+            self._store.write(
+                lambda txn: accept_grant(
+                    txn, feed, audience=audience, key_epoch=key_epoch, sealed=sealed
+                )
+            )
             self._changed(feed)

@@ -1,10 +1,12 @@
 """Completeness per slot: the summary that ends a slot's part of a block, and the rules that use it.
 
-A slot's summary can stand at one leaf index only, so leaving it out, or leaving out a leaf before it, shows.
+A slot's summary can stand at one leaf index only, so leaving it out, or leaving out a leaf before
+it, shows.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from ledger.block import BlockHeader, RunHead
@@ -23,7 +25,9 @@ FLAG_RETIRED: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a feed says of one slot at the end of one block. `total` counts entries ever in the slot."""
+    """What a feed says of one slot at the end of one block. `total` counts entries ever in the
+    slot.
+    """
 
     slot: int
     total: int
@@ -83,13 +87,11 @@ def check_summary_place(
     return summary
 
 
-def check_part(
-    entries: Sequence[Entry], summary: Summary, previous: Summary | None
-) -> None:
+def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | None) -> None:
     """Raises ProofError unless the entries are a slot's whole part of a block, in order.
 
-    entries: those at [first_index, first_index + count). previous: the slot's summary of the block before,
-    None only where the slot begins in this block.
+    entries: those at [first_index, first_index + count). previous: the slot's summary of the block
+    before, None only where the slot begins in this block.
     """
     where = f"height {summary.height}, slot {summary.slot}"
     if len(entries) != summary.count:
@@ -112,7 +114,7 @@ def check_part(
 
 
 def _check_order(entries: Sequence[Entry], where: str) -> None:
-    for earlier, later in zip(entries, entries[1:], strict=False):
+    for earlier, later in pairwise(entries):
         if later.order < earlier.order:
             raise ProofError(f"{where}: time inside the gateway runs backwards")
 

@@ -1,4 +1,4 @@
-"""What a verifier answers: an outcome, and findings as codes with values. Words are made elsewhere."""
+"""What a verifier answers: an outcome, and findings as codes with values. Words come later."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -63,7 +63,9 @@ class ProvenEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer. `entries`: of the asked slots, in feed order; only with outcome PROVEN are they proven."""
+    """The answer. `entries`: of the asked slots, in feed order; only with outcome PROVEN are they
+    proven.
+    """
 
     outcome: Outcome
     findings: tuple[Finding, ...]

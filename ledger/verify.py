@@ -1,7 +1,8 @@
-"""Checks a whole proof bundle with no store and no network: chain, heads, headers, slots, completeness.
+"""Checks a whole proof bundle with no store and no network: chain, heads, headers, slots,
+completeness.
 
-The trust root is the caller's: the digest of the chain's genesis document, from outside the bundle. Without
-it nothing is ever proven, only found consistent in itself.
+The trust root is the caller's: the digest of the chain's genesis document, from outside the bundle.
+Without it nothing is ever proven, only found consistent in itself.
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def verify_bundle(data: bytes, *, trusted_genesis_sha256: bytes | None) -> Verdi
 def _without_proof(
     outcome: Outcome, code: Code, error: LedgerError, request: Request | None
 ) -> Verdict:
-    return Verdict(outcome=outcome, findings=(Finding(code, {"reason": str(error)}),), request=request)
+    return Verdict(
+        outcome=outcome, findings=(Finding(code, {"reason": str(error)}),), request=request
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,9 @@ class _FeedChecked:
 
 
 class _Judge:
-    """One bundle under one verified chain state; every leaf and state of the chain part must be used."""
+    """One bundle under one verified chain state; every leaf and state of the chain part must be
+    used.
+    """
 
     def __init__(self, bundle: Bundle, chain: VerifiedChain) -> None:
         self._bundle, self._chain, self._request = bundle, chain, bundle.request
@@ -190,7 +195,7 @@ class _Judge:
         ]
 
     def _brackets(self, proof: FeedProof) -> tuple[LogLeaf | None, LogLeaf]:
-        """The anchors around the span: the head's own, and the base header's. No other is allowed."""
+        """The anchors around the span: the head's own and the base header's. No other is legal."""
         claim, lower, upper = proof.claim, None, None
         bound = [claim.height, claim.size, claim.root, claim.block_root, claim.digest]
         for leaf in self._anchors(claim.feed_id, claim.epoch):
@@ -264,9 +269,10 @@ class _Judge:
         if not isinstance(body, list) or len(body) < 3 or body[1] != self._request.device_id:
             raise ProofError(f"slot {row.slot} describes another device")
         first = next((e for _, _, e in shown.entries if e.kind == KIND_DESCRIPTOR), None)
-        if first is not None and first.srcseq == 0:
-            if sha256(encode(first.body)) != row.descriptor_hash:
-                raise ProofError(f"slot {row.slot}: the descriptor is not the recorded one")
+        if first is None or first.srcseq:
+            return  # the slot began before the span
+        if sha256(encode(first.body)) != row.descriptor_hash:
+            raise ProofError(f"slot {row.slot}: the descriptor is not the recorded one")
 
     # Words for the verdict ------------------------------------------------------------------
 

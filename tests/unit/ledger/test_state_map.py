@@ -116,7 +116,8 @@ def test_another_leaf_that_stands_elsewhere_proves_no_absence() -> None:
     elsewhere = next(
         k for k, _ in held.items() if sha256(k).digest()[0] >> 7 != sha256(key).digest()[0] >> 7
     )
-    lie = MapProof(held.prove(elsewhere).siblings, (sha256(elsewhere).digest(), proof.other[1]))  # type: ignore[index]
+    assert proof.other is not None
+    lie = MapProof(held.prove(elsewhere).siblings, (sha256(elsewhere).digest(), proof.other[1]))
     with pytest.raises(ProofError, match="stand in the key's way"):
         verify_map(root=held.root, key=key, value=None, proof=lie)
 
