@@ -168,8 +168,11 @@ async def _answer(
                 await ready.put(reply)
     except LedgerError as error:
         logger.warning("gossip_session_refused reason=%s", error)
-    finally:
-        await ready.put(None)
+    except Exception:  # the outer edge of a session: it ends, the others go on
+        logger.exception("gossip_session_failed")
+    # Not in a finally: when cancelled nobody reads any more, and a full queue would hold us for
+    # ever.
+    await ready.put(None)
 
 
 async def _speak(session: GossipSession, ready: "asyncio.Queue[bytes | None]") -> None:
