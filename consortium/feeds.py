@@ -174,7 +174,8 @@ class FeedRoom:
                 await self._changed.wait()
 
     def _open_some(self) -> bool:
-        return any([self._open_feed(feed) for feed in self.store.read(feeds)])
+        opened = [self._open_feed(feed) for feed in self.store.read(feeds)]
+        return any(opened)
 
     def _open_feed(self, feed: FeedName) -> bool:
         self._learn_keys(feed)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from consortium.client import ChainClient, OperatorClient
 from consortium.config import CERTIFICATE_NAME, OPERATOR_SOCKET_NAME, read_config
 from consortium.enrolment import decode_enrolment
@@ -23,9 +25,13 @@ from ledger.chain_genesis import ROLE_OWNER, party_id_of
 NOT_AFTER_AHEAD: Final = 10_000
 
 
+def _own_key(path: Path) -> Ed25519PrivateKey:
+    return read_key(path) if path.exists() else make_key(path)
+
+
 async def admit_party(home: Path, name: str, key_path: Path, *, role: int = ROLE_OWNER) -> bytes:
     """Makes a party's key file if there is none, and has the chain's operator admit it; its id."""
-    key = read_key(key_path) if key_path.exists() else make_key(key_path)
+    key = _own_key(key_path)
     signer = FileSigner(key)
     async with OperatorClient(home / OPERATOR_SOCKET_NAME) as operator:
         await operator.call("Admit", name, signer.alg, signer.public_key_der(), role)

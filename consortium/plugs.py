@@ -92,9 +92,7 @@ def _note_anchored(node: ChainNode, model: ReadModel, feed_id: bytes) -> None:
     row = node.get("feed", feed_id, 0)
     if row is not None:
         height, *_, time_ms = row
-        model.set_anchored(
-            feed_id, 0, height, time_ms=time_ms, chain_height=node.status().height
-        )
+        model.set_anchored(feed_id, 0, height, time_ms=time_ms, chain_height=node.status().height)
 
 
 def opened_block(opened: OpenedRun) -> OpenedBlock:

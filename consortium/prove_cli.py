@@ -32,7 +32,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--from", dest="start", required=True, metavar="T1", help="moment or -90m")
     parser.add_argument("--to", dest="end", default="now", metavar="T2", help="default: now")
     parser.add_argument("-o", "--output", type=Path, default=Path("proof.wharf"))
-    parser.add_argument("--home", type=Path, default=Path("chain"), help="the chain machine's folder")
+    parser.add_argument(
+        "--home", type=Path, default=Path("chain"), help="the chain machine's folder"
+    )
     parser.add_argument(
         "--wait", type=int, default=0, metavar="S", help="wait so long for the anchor behind T2"
     )
@@ -65,4 +67,3 @@ async def _ask(socket: Path, request: list[Any], wait_s: int) -> bytes:
                 await asyncio.sleep(RETRY_S)
             else:
                 return data
-

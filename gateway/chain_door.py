@@ -17,7 +17,6 @@ from consortium.transaction import (
 )
 from gateway.config import PeerConfig
 from gateway.errors import ConfigError
-
 from ledger.signing import Signer
 
 NOT_AFTER_AHEAD: Final = 10_000
@@ -88,7 +87,7 @@ class ClientDoor:
         return await self._client.chain_part(selectors)
 
     async def record_devices(
-        self, signer: Signer, feed_id: bytes, rows: list[list[Any]], nonce: bytes
+        self, signer: Signer, *, feed_id: bytes, rows: list[list[Any]], nonce: bytes
     ) -> None:
         """Sends a device transaction in the gateway's own name."""
         status = await self._client.status()

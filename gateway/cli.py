@@ -69,7 +69,9 @@ def _init(arguments: argparse.Namespace) -> int:
         readers=tuple(arguments.reader),
     )
     code = asyncio.run(initialise(wish))
-    sys.stderr.write(f"configuration: {arguments.config}\nenrolment code (wharf chain enrol CODE):\n")
+    sys.stderr.write(
+        f"configuration: {arguments.config}\nenrolment code (wharf chain enrol CODE):\n"
+    )
     sys.stdout.write(code + "\n")
     return 0
 
@@ -114,10 +116,12 @@ def _status(arguments: argparse.Namespace) -> int:
     try:
         port = int(port_file.read_text(encoding="ascii"))
         url = f"http://{config.status.host}:{port}/status.json"
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # http on loopback, built above
+        with urllib.request.urlopen(url, timeout=5) as answer:  # http on loopback, built above
             report = json.load(answer)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"the gateway does not answer ({error}); is `wharf gateway run` running?\n")
+        sys.stderr.write(
+            f"the gateway does not answer ({error}); is `wharf gateway run` running?\n"
+        )
         return 2
     sys.stdout.write((json.dumps(report, indent=1) if arguments.json else _words(report)) + "\n")
     return 1 if report["faults"] else 0

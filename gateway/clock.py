@@ -7,6 +7,7 @@ import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ledger.entry import (
@@ -29,7 +30,9 @@ WALL_US_MIN: Final = 1_767_225_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class WallReading:
-    """What the operating system says of its clock: time, whether it is disciplined, its error bound."""
+    """What the operating system says of its clock: time, whether it is disciplined, its error
+    bound.
+    """
 
     wall_us: int
     synchronised: bool
@@ -146,5 +149,4 @@ def system_wall() -> WallReading:
 
 def boot_id() -> str:
     """The kernel's name for this boot; another one means that monotonic time began anew."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -2,12 +2,12 @@
 
 import hashlib
 import logging
-import os
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from firmware_bridge.bridge import MqttBridge, Sink, run_device
-from firmware_bridge.devices import DeviceSpec
+from firmware_bridge.bridge import MqttBridge, run_device
 from firmware_bridge.keys.registry import open_signer
 from firmware_bridge.transports.mqtt import BrokerAddress
 from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
@@ -23,15 +23,15 @@ from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.slots import SlotBook, book_from_value
 from gateway.uplink import Uplink
-from ledger.entry import KIND_BOOT, Entry, decode_entry, encode_entry
+from ledger.entry import CONTROL_SLOT, KIND_BOOT, Entry, decode_entry, encode_entry
 from ledger.feed_store import get_state, get_value
 from ledger.journal import Journal, Recovered
-from ledger.sealer import FeedState, Pending
+from ledger.sealer import AudienceKey, FeedState, Pending
 from ledger.signing import Signer
 from ledger.store import Store
 from logistics.reading import GapReason
 
-SOFTWARE = "wharfinger 0.1.0"
+SOFTWARE: Final = "wharfinger 0.1.0"
 _log = logging.getLogger(__name__)
 
 
@@ -47,71 +47,113 @@ class Opened:
         self._parts.store.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recovered:
+    """What the disk gave at a start."""
+
+    store: Store
+    identity: Identity
+    keys: dict[int, AudienceKey]
+    state: FeedState
+    book: SlotBook
+    sealed_book: SlotBook
+    clock: TimeModel
+    journal: Journal
+    damage: Recovered
+    found: Found
+
+
+def _recover(config: GatewayConfig) -> _Recovered:
+    """Opens store and journal and sorts out what a crash may have left."""
+    store = Store(config.data_dir / "store")
+    identity = store.read(get_identity)
+    audiences = {item.id: item for item in config.audiences}
+    keys = store.write(lambda txn: audience_keys(txn, identity, audiences))
+    boot = store.write(lambda txn: next_boot(txn, boot_id()))
+    state = store.read(lambda txn: get_state(txn, (identity.feed_id, 0)))
+    state = state or FeedState(feed_id=identity.feed_id, slots={})
+    saved = store.read(lambda txn: get_value(txn, "slot-book"))
+    book = book_from_value(saved)
+    journal, damage = Journal.open(config.data_dir / "journal", next_jseq=state.jseq_end + 1)
+    return _Recovered(
+        store=store,
+        identity=identity,
+        keys=keys,
+        state=state,
+        book=book,
+        sealed_book=book_from_value(saved),
+        clock=TimeModel(boot, boottime_us, system_wall),
+        journal=journal,
+        damage=damage,
+        found=sort_out(damage, state.jseq_end, book),
+    )
+
+
 def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     """The gateway of a configuration, recovered from its journal and ready to run.
 
-    doors: one per configured chain machine, in their order. Raises NotInitialisedError, and the ledger's
-    LocalError subclasses.
+    doors: one per configured chain machine, in their order. Raises NotInitialisedError, and the
+    ledger's LocalError subclasses.
     """
-    store = Store(config.data_dir / "store")
-    identity = store.read(get_identity)
-    keys = store.write(
-        lambda txn: audience_keys(txn, identity, {item.id: item for item in config.audiences})
-    )
-    boot = store.write(lambda txn: next_boot(txn, boot_id()))
-    feed = (identity.feed_id, 0)
-    state = store.read(lambda txn: get_state(txn, feed))
-    state = state or FeedState(feed_id=identity.feed_id, slots={})
-    book, sealed_book = (
-        book_from_value(store.read(lambda txn: get_value(txn, "slot-book"))) for _ in range(2)
-    )
-    journal, recovered = Journal.open(config.data_dir / "journal", next_jseq=state.jseq_end + 1)
-    found = sort_out(recovered, state.jseq_end, book)
-    clock = TimeModel(boot, boottime_us, system_wall)
+    disk = _recover(config)
+    _report_damage(config, disk.damage, disk.found)
     maker = EntryMaker(
-        book,
-        clock,
+        disk.book,
+        disk.clock,
         audiences={device.spec.id: device.audience for device in config.devices},
         specs={device.spec.id: device.spec for device in config.devices},
     )
-    pending = deque(found.pending)
-    _report_damage(config, recovered, found)
-    _first_entries(identity, config, journal, maker, book, recovered, pending)
-    intake = Intake(journal, maker, pending, Deliveries(found.marks))
+    pending = deque(disk.found.pending)
+    pending.extend(_first_entries(disk, config, maker))
+    intake = Intake(disk.journal, maker, pending, deliveries=Deliveries(disk.found.marks))
     cutter = Cutter(
-        store=store,
+        store=disk.store,
         intake=intake,
-        clock=clock,
-        sealed_book=sealed_book,
-        state=state,
-        keys=keys,
+        clock=disk.clock,
+        sealed_book=disk.sealed_book,
+        state=disk.state,
+        keys=disk.keys,
         config=config.seal,
     )
     signer = HeadSigner(
-        store,
+        disk.store,
         cutter,
         FeedIdentity(party=config.party, gateway=config.name),
-        wall_s=lambda: _wall_s(clock),
+        wall_s=lambda: _wall_s(disk.clock),
     )
-    parts = Parts(
+    parts = _parts(config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer)
+    return Opened(Gateway(parts), parts)
+
+
+def _parts(
+    config: GatewayConfig,
+    disk: _Recovered,
+    *,
+    doors: Sequence[Door],
+    maker: EntryMaker,
+    cutter: Cutter,
+    signer: HeadSigner,
+) -> Parts:
+    feed = (disk.identity.feed_id, 0)
+    return Parts(
         name=config.name,
-        feed_id=identity.feed_id,
-        development=identity.level == 0,
-        store=store,
-        book=book,
-        clock=clock,
+        feed_id=disk.identity.feed_id,
+        development=disk.identity.level == 0,
+        store=disk.store,
+        book=disk.book,
+        clock=disk.clock,
         maker=maker,
-        intake=intake,
+        intake=cutter.intake,
         cutter=cutter,
         signer=signer,
-        open_signer=lambda: _open_signer(config, identity),
-        mqtt=_mqtt(config, clock),
+        open_signer=lambda: _open_signer(config, disk.identity),
+        mqtt=_mqtt(config, disk.clock),
         serial_specs=[d.spec for d in config.devices if not d.spec.source.startswith("mqtt:")],
-        run_device=lambda spec, sink: _run_device(spec, sink, clock),
+        run_device=lambda spec, sink: run_device(spec, sink, mono_us=disk.clock.mono_us),
         uplinks=[
             Uplink(
                 door,
-                store,
+                disk.store,
                 feed,
                 genesis_sha256=peer.genesis_sha256,
                 blocks_here=lambda: cutter.state.height,
@@ -119,19 +161,14 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
             )
             for door, peer in zip(doors, config.peers, strict=True)
         ],
-        records=DeviceRecords(store, book, feed, signer=lambda: signer.signer),
+        records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,
     )
-    return Opened(Gateway(parts), parts)
 
 
 def _wall_s(clock: TimeModel) -> int | None:
     wall_us = clock.now().wall_us
     return None if wall_us is None else wall_us // 1_000_000
-
-
-async def _run_device(spec: DeviceSpec, sink: Sink, clock: TimeModel) -> None:
-    await run_device(spec, sink, mono_us=clock.mono_us)
 
 
 def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
@@ -163,33 +200,25 @@ async def _open_signer(config: GatewayConfig, identity: Identity) -> Signer:
     return signer
 
 
-def _first_entries(
-    identity: Identity,
-    config: GatewayConfig,
-    journal: Journal,
-    maker: EntryMaker,
-    book: SlotBook,
-    recovered: Recovered,
-    pending: deque[Pending],
-) -> None:
-    """Journals what every start begins with: genesis (once), a boot entry, what damage took away."""
+def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -> list[Pending]:
+    """Journals what every start begins with: genesis (once), a boot entry, what damage took."""
     entries: list[Entry] = []
-    if book.next_srcseq(0) == 0:
-        genesis = decode_entry(identity.genesis_entry)
-        book.apply(genesis)
+    if disk.book.next_srcseq(CONTROL_SLOT) == 0:
+        genesis = decode_entry(disk.identity.genesis_entry)
+        disk.book.apply(genesis)
         entries.append(genesis)
     config_hash = hashlib.sha256(config.path.read_bytes()).digest()
     entries.append(maker.control(KIND_BOOT, [1, SOFTWARE, config_hash]))
-    if recovered.corruptions:
-        slots = [line.slot for line in book.lines() if line.descriptor is not None]
+    if disk.damage.corruptions:
+        slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
         entries += damage_entries(maker, slots)
     for device in config.devices:
         if not device.spec.source.startswith("mqtt:"):
             maker.mark_absent(device.spec.id, GapReason.GATEWAY_DOWN)
     data = [encode_entry(entry) for entry in entries]
-    first = journal.append(data)
-    for offset, (entry, raw) in enumerate(zip(entries, data, strict=True)):
-        pending.append(Pending(first + offset, entry, raw))
+    first = disk.journal.append(data)
+    rows = zip(entries, data, strict=True)
+    return [Pending(first + offset, entry, raw) for offset, (entry, raw) in enumerate(rows)]
 
 
 def _report_damage(config: GatewayConfig, recovered: Recovered, found: Found) -> None:
@@ -205,6 +234,5 @@ def _report_damage(config: GatewayConfig, recovered: Recovered, found: Found) ->
         path = config.data_dir / "quarantine" / f"{jseq}.entry"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        os.chmod(path, 0o600)
+        path.chmod(0o600)
         _log.critical("entry_quarantined jseq=%d file=%s", jseq, path)
-

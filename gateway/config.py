@@ -1,4 +1,6 @@
-"""The gateway's configuration: TOML read once into frozen records; unknown keys are refused with their line."""
+"""The gateway's configuration: TOML read once into frozen records; unknown keys are refused with
+their line.
+"""
 
 import re
 import tomllib
@@ -38,7 +40,9 @@ class BrokerConfig:
 
     host: str = "127.0.0.1"
     port: int = 1883
-    client_id: str = ""  # empty: "wharf-" and the gateway's name; the broker keeps the session by it
+    client_id: str = (
+        ""  # empty: "wharf-" and the gateway's name; the broker keeps the session by it
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,7 @@ class _Table:
             raise self.error(key, f"must be {_KIND_WORDS[kind]}, not {value!r}")
         return value
 
-    def number(self, key: str, default: int, low: int, high: int) -> int:
+    def number(self, key: str, default: int, *, low: int, high: int) -> int:
         value: int = self.get(key, int, default)
         if not low <= value <= high:
             raise self.error(key, f"must be from {low} to {high}, not {value}")
@@ -227,9 +231,9 @@ class _Reader:
     def _seal(self) -> SealConfig:
         table = self._table("seal")
         seal = SealConfig(
-            count=table.number("count", SealConfig().count, 1, 60_000),
-            interval_s=table.number("interval_s", SealConfig().interval_s, 1, 3600),
-            idle_s=table.number("idle_s", SealConfig().idle_s, 1, 86_400),
+            count=table.number("count", SealConfig().count, low=1, high=60_000),
+            interval_s=table.number("interval_s", SealConfig().interval_s, low=1, high=3600),
+            idle_s=table.number("idle_s", SealConfig().idle_s, low=1, high=86_400),
         )
         table.done()
         return seal
@@ -238,7 +242,7 @@ class _Reader:
         table = self._table("status")
         status = StatusConfig(
             host=table.get("host", str, StatusConfig().host),
-            port=table.number("port", StatusConfig().port, 0, 65_535),
+            port=table.number("port", StatusConfig().port, low=0, high=65_535),
         )
         table.done()
         return status
@@ -247,7 +251,7 @@ class _Reader:
         table = self._table("broker")
         broker = BrokerConfig(
             host=table.get("host", str, BrokerConfig().host),
-            port=table.number("port", BrokerConfig().port, 1, 65_535),
+            port=table.number("port", BrokerConfig().port, low=1, high=65_535),
             client_id=table.get("client_id", str, ""),
         )
         table.done()
@@ -269,7 +273,9 @@ class _Reader:
             mend = "needs two readers at least, one of them a recovery key that is kept offline"
             raise table.error("readers", mend)
         audience = AudienceConfig(
-            id=table.number("id", 0, 1, AUDIENCE_MAX), name=table.get("name", str), readers=readers
+            id=table.number("id", 0, low=1, high=AUDIENCE_MAX),
+            name=table.get("name", str),
+            readers=readers,
         )
         table.done()
         return audience
@@ -283,13 +289,13 @@ class _Reader:
         return tuple(devices)
 
     def _device(self, table: _Table, audiences: set[int]) -> DeviceConfig:
-        audience = table.number("audience", 0, 1, AUDIENCE_MAX)
+        audience = table.number("audience", 0, low=1, high=AUDIENCE_MAX)
         if audience not in audiences:
             raise table.error("audience", f"no [[audience]] has id = {audience}")
         driver = table.get("driver", str)
         if driver not in DRIVERS:
             raise table.error("driver", f"must be one of {', '.join(DRIVERS)}")
-        interval_s = table.number("interval_s", 0, 0, 86_400 * 30)
+        interval_s = table.number("interval_s", 0, low=0, high=86_400 * 30)
         table.known.add("options")
         options = table.values.get("options", {})
         if not isinstance(options, dict):

@@ -1,6 +1,8 @@
-"""Which deliveries of the broker are durable already, so that a repeated one becomes no second reading.
+"""Which deliveries of the broker are durable already, so that a repeated one becomes no second
+reading.
 
-A gateway may die between the journal's sync and the PUBACK; the broker then repeats the message. Marks of
+A gateway may die between the journal's sync and the PUBACK; the broker then repeats the message.
+Marks of
 what was taken are journaled in the same sync as the entries, as frames that are no entries:
 
     mark frame = 0x00 | digest (16 bytes) ...

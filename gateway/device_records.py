@@ -23,7 +23,7 @@ class RecordsDoor(Protocol):
     """The call of `consortium.client` that records need."""
 
     async def record_devices(
-        self, signer: Signer, feed_id: bytes, rows: list[list[Any]], nonce: bytes
+        self, signer: Signer, *, feed_id: bytes, rows: list[list[Any]], nonce: bytes
     ) -> None:
         """Sends a device transaction in the gateway's own name; raises ConsortiumError."""
 
@@ -46,7 +46,9 @@ class DeviceRecords:
     ) -> None:
         self._store, self._book, self._feed = store, book, feed
         self._signer = signer
-        self.recorded: set[int] = set(store.read(lambda txn: get_value(txn, "recorded-slots")) or ())
+        self.recorded: set[int] = set(
+            store.read(lambda txn: get_value(txn, "recorded-slots")) or ()
+        )
 
     async def run(self, door: RecordsDoor) -> None:
         """Sends until cancelled."""
@@ -63,7 +65,9 @@ class DeviceRecords:
 
     async def _send(self, door: RecordsDoor, signer: Signer, rows: list[list[Any]]) -> None:
         try:
-            await door.record_devices(signer, self._feed[0], rows, os.urandom(16))
+            await door.record_devices(
+                signer, feed_id=self._feed[0], rows=rows, nonce=os.urandom(16)
+            )
         except (ConsortiumError, LedgerError) as error:
             _log.warning("device_record_refused slots=%d error=%s", len(rows), error)
             return

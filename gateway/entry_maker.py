@@ -1,4 +1,6 @@
-"""From arrivals to entries: slots, counts, times, and gaps for what is known to be missing. Pure."""
+"""From arrivals to entries: slots, counts, times, and gaps for what is known to be
+missing. Pure.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -40,7 +42,9 @@ class Absence:
 
 
 class EntryMaker:
-    """Makes the entries of one feed in their order. Every entry made is meant to become durable next."""
+    """Makes the entries of one feed in their order. Every entry made is meant to become durable
+    next.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,9 @@ class EntryMaker:
         self.rejected: Counter[tuple[str, str]] = Counter()
 
     def from_arrival(self, arrival: Arrival) -> list[Entry]:
-        """Entries for everything in an arrival: new slots, gaps that end, the values, clock steps."""
+        """Entries for everything in an arrival: new slots, gaps that end, the values,
+        clock steps.
+        """
         for rejected in arrival.rejected:
             self.rejected[arrival.device_id, str(rejected.reason)] += 1
         entries: list[Entry] = []
@@ -119,7 +125,9 @@ class EntryMaker:
         ]
 
     def mark_absent(self, device_id: str, reason: GapReason) -> None:
-        """Notes that a device's input is missing from its last reading on; its return makes the gap."""
+        """Notes that a device's input is missing from its last reading on; its return makes the
+        gap.
+        """
         for line in self._lines_of(device_id):
             if line.slot not in self._absent and line.readings:
                 self._absent[line.slot] = Absence(reason, line.last_wall_us, line.last_order[1])
@@ -142,7 +150,9 @@ class EntryMaker:
         return [self._make(KIND_GAP, line.slot, time, gap.to_body())]
 
     def silences(self) -> list[Entry]:
-        """A gap entry, with an open end, for every slot that is silent for longer than it may be."""
+        """A gap entry, with an open end, for every slot that is silent for longer than it
+        may be.
+        """
         now, entries = self._clock.now(), []
         for line in list(self._book.lines()):
             interval_ms = line.descriptor[9] if line.descriptor else None

@@ -1,4 +1,6 @@
-"""Who this gateway is: made once by `wharf gateway init`, kept in the store, checked at every start."""
+"""Who this gateway is: made once by `wharf gateway init`, kept in the store, checked at every
+start.
+"""
 
 import os
 from collections.abc import Mapping
@@ -72,7 +74,9 @@ def get_identity(txn: Transaction) -> Identity:
 
 
 def next_boot(txn: Transaction, boot_id: str) -> int:
-    """The boot number: one more whenever the kernel booted anew, so that (boot, mono) keeps order."""
+    """The boot number: one more whenever the kernel booted anew, so that (boot, mono)
+    keeps order.
+    """
     held = get_value(txn, "boot")
     if held is not None and held[1] == boot_id:
         number: int = held[0]
@@ -107,6 +111,6 @@ def audience_keys(
                     key_epoch=FIRST_KEY_EPOCH,
                     sealed=seal_grant(grant, reader),
                 )
-                put_value(txn, name, True)
+                put_value(txn, name, 1)
         keys[audience.id] = AudienceKey(key_epoch=FIRST_KEY_EPOCH, key=key)
     return keys

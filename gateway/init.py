@@ -1,8 +1,7 @@
 """`wharf gateway init`: finds ports and broker, makes the key, writes a commented configuration."""
 
-import glob
-import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -94,12 +93,16 @@ class Wish:
     readers: tuple[str, ...]
 
 
+def _existing(pattern: str) -> list[str]:
+    return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+
+
 def found_devices() -> list[tuple[str, str, str, int]]:
     """(id, driver, source, interval in s) of what is plugged in now."""
     rows = []
-    for number, path in enumerate(sorted(glob.glob(W1_GLOB)), 1):
+    for number, path in enumerate(_existing(W1_GLOB), 1):
         rows.append((f"probe-{number}", "ds18b20", f"w1:{path}", 10))
-    for number, path in enumerate(sorted(glob.glob(SERIAL_GLOB)), 1):
+    for number, path in enumerate(_existing(SERIAL_GLOB), 1):
         driver = "r200" if "rfid" in path.lower() or "CP210" in path else "nmea"
         rows.append((f"serial-{number}", driver, f"serial:{path}", 10))
     return rows
@@ -152,7 +155,7 @@ async def initialise(wish: Wish) -> str:
     except OSError as error:
         raise ConfigError(wish.config_path, None, "file", str(error)) from error
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(config.data_dir, 0o700)
+    config.data_dir.chmod(0o700)
     identity = await _identity(config)
     return enrolment_code(config, identity)
 
@@ -160,14 +163,11 @@ async def initialise(wish: Wish) -> str:
 async def _identity(config: GatewayConfig) -> Identity:
     store = Store(config.data_dir / "store")
     try:
-        try:
+        with suppress(NotInitialisedError):
             return store.read(get_identity)
-        except NotInitialisedError:
-            pass
-        try:
+        # A key may be there already: made by the operator, or by a first try that was interrupted.
+        with suppress(KeyExistsError):
             await create_key(config.key_uri, alg=ES256, development=config.development)
-        except KeyExistsError:
-            pass  # a key made by the operator, or by a first try that was interrupted
         signer = await open_signer(config.key_uri, development=config.development)
         try:
             level = LEVEL_HARDWARE_CLAIMED if signer.info.hardware else LEVEL_DEVELOPMENT

@@ -1,7 +1,7 @@
 """Arrivals into the journal in groups, and acknowledgements only after the sync that holds them.
 
-A group is whatever came while the last one was being synced: it closes by idleness, never by count alone,
-because a broker's in-flight window would otherwise wait for a message that cannot come.
+A group is whatever came while the last one was being synced: it closes by idleness, never by count
+alone, because a broker's in-flight window would otherwise wait for a message that cannot come.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ class Intake:
         journal: Journal,
         maker: EntryMaker,
         pending: deque[Pending],
+        *,
         deliveries: Deliveries,
     ) -> None:
         self._journal, self._maker = journal, maker
@@ -64,7 +65,9 @@ class Intake:
         await self._queue.put(make)
 
     async def run(self) -> None:
-        """Commits groups until cancelled. Raises JournalError when the disk failed: the program ends then."""
+        """Commits groups until cancelled. Raises JournalError when the disk failed: the program
+        ends then.
+        """
         while True:
             items = [await self._queue.get()]
             while len(items) < GROUP_MAX and not self._queue.empty():
@@ -104,7 +107,9 @@ class Intake:
             self.counts.unacknowledgeable += 1
 
     async def _append(self, data: list[bytes]) -> int:
-        """Appends on the journal's thread; while the disk is full nothing is taken and nothing is lost here."""
+        """Appends on the journal's thread; while the disk is full nothing is taken and nothing is
+        lost here.
+        """
         loop = asyncio.get_running_loop()
         while True:
             try:

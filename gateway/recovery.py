@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gateway.deliveries import is_mark
 from gateway.slots import SlotBook
-from ledger.entry import Entry, decode_entry, encode_entry
+from ledger.entry import decode_entry, encode_entry
 from ledger.errors import InputError
 from ledger.journal import Recovered
 from ledger.sealer import Pending
@@ -24,8 +24,10 @@ class Found:
 def sort_out(recovered: Recovered, jseq_end: int, book: SlotBook) -> Found:
     """Pending entries of a journal, applied to the book.
 
-    Where a damaged frame took an entry away, later ones of its slot move up: their numbers are not sealed
-    yet, and the loss is told by a gap entry and not by a hole. An entry whose descriptor was lost has no
+    Where a damaged frame took an entry away, later ones of its slot move up: their numbers are
+    not sealed
+    yet, and the loss is told by a gap entry and not by a hole. An entry whose descriptor was lost
+    has no
     slot to go to and is kept aside.
     """
     pending: list[Pending] = []
@@ -43,11 +45,12 @@ def sort_out(recovered: Recovered, jseq_end: int, book: SlotBook) -> Found:
         if expected == 0 and not opens_slot(entry):
             quarantined.append((jseq, data))
             continue
+        item = Pending(jseq, entry, data)
         if entry.srcseq != expected:
-            entry, data = _renumbered(entry, expected)
+            item = _renumbered(item, expected)
             renumbered += 1
-        book.apply(entry)
-        pending.append(Pending(jseq, entry, data))
+        book.apply(item.entry)
+        pending.append(item)
     marks = tuple(data for _, data in recovered.entries if is_mark(data))
     return Found(
         pending=tuple(pending),
@@ -57,7 +60,6 @@ def sort_out(recovered: Recovered, jseq_end: int, book: SlotBook) -> Found:
     )
 
 
-def _renumbered(entry: Entry, srcseq: int) -> tuple[Entry, bytes]:
-    moved = replace(entry, srcseq=srcseq)
-    return moved, encode_entry(moved)
-
+def _renumbered(item: Pending, srcseq: int) -> Pending:
+    moved = replace(item.entry, srcseq=srcseq)
+    return Pending(item.jseq, moved, encode_entry(moved))

@@ -1,6 +1,7 @@
 """When blocks are cut and heads are signed. What a block is, `ledger.sealer` knows.
 
-Cutting needs no key holder. Signing follows on its own: while the token is away blocks are cut as ever, and
+Cutting needs no key holder. Signing follows on its own: while the token is away blocks are cut as
+ever, and
 one signature covers them all when it is back.
 """
 
@@ -60,7 +61,7 @@ class Cutter:
         keys: Mapping[int, AudienceKey],
         config: SealConfig,
     ) -> None:
-        self._store, self._intake, self._clock = store, intake, clock
+        self._store, self.intake, self._clock = store, intake, clock
         self._sealed_book, self._keys, self._config = sealed_book, keys, config
         self.state = state
         self.cut_made = asyncio.Event()
@@ -70,7 +71,7 @@ class Cutter:
     def demand(self) -> None:
         """Asks for a block now."""
         self._demand.set()
-        self._intake.grown.set()
+        self.intake.grown.set()
 
     async def run(self) -> None:
         """Cuts until cancelled."""
@@ -79,22 +80,24 @@ class Cutter:
             await self.cut_all()
 
     async def _due(self) -> None:
-        """Returns when a block is due: enough entries, the oldest old enough, idle long enough, or asked."""
+        """Returns when a block is due: enough entries, the oldest old enough, idle long enough, or
+        asked.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         waiting_since: float | None = None
-        while not self._demand.is_set() and len(self._intake.pending) < self._config.count:
+        while not self._demand.is_set() and len(self.intake.pending) < self._config.count:
             now = loop.time()
-            if self._intake.pending and waiting_since is None:
+            if self.intake.pending and waiting_since is None:
                 waiting_since = now
             due = started + self._config.idle_s
             if waiting_since is not None:
                 due = min(due, waiting_since + self._config.interval_s)
             if now >= due:
                 break
-            self._intake.grown.clear()
+            self.intake.grown.clear()
             try:
-                await asyncio.wait_for(self._intake.grown.wait(), timeout=due - now)
+                await asyncio.wait_for(self.intake.grown.wait(), timeout=due - now)
             except TimeoutError:
                 break
         self._demand.clear()
@@ -102,7 +105,7 @@ class Cutter:
     async def cut_all(self) -> None:
         """Cuts everything that is pending now, at least one block."""
         async with self._lock:
-            waiting = len(self._intake.pending)
+            waiting = len(self.intake.pending)
             while True:
                 taken = await self._cut_one(waiting)
                 waiting -= taken
@@ -110,7 +113,7 @@ class Cutter:
                     return
 
     async def _cut_one(self, waiting: int) -> int:
-        pending = list(islice(self._intake.pending, waiting))
+        pending = list(islice(self.intake.pending, waiting))
         count = take(pending, len(self.state.slots))
         made = await asyncio.to_thread(self._make, pending[:count])
         book = self._book_upto(pending[:count])
@@ -119,8 +122,8 @@ class Cutter:
         )
         self.state = made.state
         for _ in range(count):
-            self._intake.pending.popleft()
-        await self._intake.forget(made.state.jseq_end)
+            self.intake.pending.popleft()
+        await self.intake.forget(made.state.jseq_end)
         header = made.block.header
         _log.info("block_cut height=%d entries=%d size=%d", header.height, count, header.size)
         self.cut_made.set()
@@ -137,7 +140,9 @@ class Cutter:
         )
 
     def _book_upto(self, pending: list[Pending]) -> SlotBook:
-        """The saved book moves with the blocks: entries behind them are replayed from the journal."""
+        """The saved book moves with the blocks: entries behind them are replayed from the
+        journal.
+        """
         for item in pending:
             self._sealed_book.apply(item.entry)
         return self._sealed_book
@@ -189,7 +194,8 @@ class HeadSigner:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RETRY_S_MAX)
             except KeyHolderError as error:
-                # A wrong PIN among them: another try could lock the token, so an operator has to act.
+                # A wrong PIN among them: another try could lock the token, so an operator has to
+                # act.
                 self.hold(str(error))
 
     async def _sign_all(self, signer: Signer) -> None:

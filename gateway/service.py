@@ -1,4 +1,6 @@
-"""The running gateway: which tasks there are, in which order they end, and what a page may ask of them."""
+"""The running gateway: which tasks there are, in which order they end, and what a page may ask of
+them.
+"""
 
 import asyncio
 import logging
@@ -80,7 +82,8 @@ class Gateway:
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
-                group.create_task(parts.records.run(door), name="records") for door in parts.doors[:1]
+                group.create_task(parts.records.run(door), name="records")
+                for door in parts.doors[:1]
             ]
             inputs = [group.create_task(self._watch_silence(), name="silence")]
             inputs += [
@@ -95,7 +98,9 @@ class Gateway:
                 task.cancel()
 
     async def _wind_down(self, inputs: Sequence["asyncio.Task[None]"]) -> None:
-        """Inputs first, then everything taken into a block, its signature, and a moment for the uplink."""
+        """Inputs first, then everything taken into a block, its signature, and a moment for the
+        uplink.
+        """
         _log.info("stopping step=inputs")
         for task in inputs:
             task.cancel()
@@ -115,8 +120,8 @@ class Gateway:
             self._parts.signer.signed.clear()
             await self._parts.signer.signed.wait()
         links = [link for link in self._parts.uplinks if link.progress.connected]
-        while any(link.progress.anchored_height < last for link in links):
-            await asyncio.sleep(0.1)
+        for link in links:
+            await link.anchored_up_to(last)
 
     async def _sign(self) -> None:
         """Boot guard: signs only after a reachable witness had the time to say what it holds."""

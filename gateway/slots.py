@@ -26,7 +26,9 @@ Channel = tuple[str, str]  # device id, channel
 
 @dataclass(slots=True)
 class SlotLine:
-    """One slot: what it is, its next srcseq, when it last held a reading, how many readings it held."""
+    """One slot: what it is, its next srcseq, when it last held a reading, how many readings it
+    held.
+    """
 
     slot: int
     next_srcseq: int
@@ -83,7 +85,9 @@ class SlotBook:
         line.next_srcseq = entry.srcseq + 1
 
     def next_time(self, slot: int, time: GTime) -> GTime:
-        """The time, moved forward where the slot's last entry is later: order never runs backwards."""
+        """The time, moved forward where the slot's last entry is later: order never runs
+        backwards.
+        """
         line = self._lines.get(slot)
         if line is None or line.last_order <= (time.boot, time.mono_us):
             return time

@@ -1,4 +1,6 @@
-"""Status on loopback: /healthz for a watchdog, /metrics for Prometheus, /status.json for people and tools."""
+"""Status on loopback: /healthz for a watchdog, /metrics for Prometheus, /status.json for people
+and tools.
+"""
 
 import json
 import logging

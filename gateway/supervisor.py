@@ -1,4 +1,6 @@
-"""Keeps device tasks running: back-off after a lost port, and a note of what was missed meanwhile."""
+"""Keeps device tasks running: back-off after a lost port, and a note of what was missed
+meanwhile.
+"""
 
 import asyncio
 import logging
@@ -34,7 +36,9 @@ class Supervisor:
     states: dict[str, DeviceState] = field(default_factory=dict)
 
     async def keep(self, spec: DeviceSpec) -> None:
-        """Runs a device for ever; ends only with a replay that ends or a description that is wrong."""
+        """Runs a device for ever; ends only with a replay that ends or a description that is
+        wrong.
+        """
         state = self.states.setdefault(spec.id, DeviceState())
         delay_s = RETRY_S_MIN
         while True:

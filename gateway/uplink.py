@@ -1,4 +1,5 @@
-"""Carries the feed to a chain machine and fetches the chain's proof of it, until that proof is held.
+"""Carries the feed to a chain machine and fetches the chain's proof of it, until that proof is
+held.
 
 Nothing is handed over and forgotten: the store stays the queue, so what a peer loses is sent again.
 """
@@ -84,12 +85,19 @@ class Uplink:
         self.progress = Progress()
         self.changed = asyncio.Event()
         self.first_word = asyncio.Event()
+        self._anchored = asyncio.Event()
 
     async def run(self) -> None:
         """Carries until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._for_ever("carry", self._carry))
             group.create_task(self._for_ever("anchor", self._fetch_anchor))
+
+    async def anchored_up_to(self, height: int) -> None:
+        """Returns once the anchor receipt of a height is held."""
+        while self.progress.anchored_height < height:
+            self._anchored.clear()
+            await self._anchored.wait()
 
     async def _for_ever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         delay_s = RETRY_S_MIN
@@ -184,6 +192,7 @@ class Uplink:
         if anchor.record[3] > progress.anchored_height:
             progress.anchored_height = anchor.record[3]
             progress.anchored_chain_height = chain_height
+            self._anchored.set()
             _log.info("anchored height=%d chain_height=%d", anchor.record[3], chain_height)
         for leaf in leaves:
             if self._is_ours(leaf, RECORD_MIRROR):

@@ -15,7 +15,9 @@ class MomentError(LogisticsError):
 
 
 def parse_moment(text: str, now_ms: int) -> int:
-    """UTC milliseconds since 1970 of `2026-11-23T10:00:00Z`, `now` or `-90m`; raises MomentError."""
+    """UTC milliseconds since 1970 of `2026-11-23T10:00:00Z`, `now` or `-90m`; raises
+    MomentError.
+    """
     before = _BEFORE.fullmatch(text)
     if before:
         return now_ms - int(before[1]) * _UNIT_MS[before[2]]

@@ -25,7 +25,9 @@ _FROM_BODY: Final[dict[int, Callable[[Any], Record]]] = {
 
 
 def record_of(kind: int, body: Any) -> Record | None:
-    """The record, or None for kinds without one and for bodies of a layout that is not known here."""
+    """The record, or None for kinds without one and for bodies of a layout that is not
+    known here.
+    """
     parse = _FROM_BODY.get(kind)
     if parse is None:
         return None

@@ -21,6 +21,7 @@ _CLOCKS: Final = {
     QUALITY_GNSS: "satellite time",
     QUALITY_AUTHENTICATED: "two sources that agreed",
 }
+_LEVELS: Final = ("software", "hardware as claimed", "attested hardware")
 _GAPS: Final = {
     GapReason.SILENT: "the device was silent",
     GapReason.GATEWAY_DOWN: "the gateway was down",
@@ -54,7 +55,9 @@ def _gap(v: Values) -> str:
     if v["to_us"] is None:
         return f"{v['channel']}: no readings from {start} on: {why}. The gateway says so itself."
     length = span_words((v["to_us"] - (v["from_us"] or v["to_us"])) // 1000)
-    return f"{v['channel']}: no readings for {length} from {start}: {why}. The gateway says so itself."
+    return (
+        f"{v['channel']}: no readings for {length} from {start}: {why}. The gateway says so itself."
+    )
 
 
 def _clock(v: Values) -> str:
@@ -67,38 +70,47 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
     Code.UNCHECKED: lambda v: f"It could not be checked: {v['reason']}.",
     Code.UNTRUSTED: lambda v: (
         f"Consistent in itself, but nobody vouches for the issuer: chain {v['chain_id']} begins "
-        f"with {v['genesis_sha256'][:16]}… If you know that digest from elsewhere, pass it by --trust."
+        f"with {v['genesis_sha256'][:16]}… If you know that digest from elsewhere, pass it "
+        "by --trust."
     ),
     Code.COMPLETE: _complete,
     Code.FROM_BEGINNING: lambda _: "The interval reaches back to the first reading ever counted.",
     Code.ANCHORED: _anchored,
     Code.OPENED: lambda v: (
-        f"{v['party']} opened {v['blocks']} of {v['of']} blocks, checked them and signed that they are good."
+        f"{v['party']} opened {v['blocks']} of {v['of']} blocks, checked them and signed that "
+        "they are good."
     ),
     Code.NOT_OPENED: lambda v: (
         f"{v['blocks']} of {v['of']} blocks were opened by no other organisation."
     ),
     Code.MIRRORED: lambda v: f"{v['party']} signed that it holds a copy.",
     Code.DEVELOPMENT_KEY: lambda v: (
-        f"Gateway {v['gateway']} signs with a development key, held in software: who copies it can sign."
+        f"Gateway {v['gateway']} signs with a development key, held in software: "
+        "who copies it can sign."
     ),
-    Code.ONE_PARTY: lambda _: "The chain rests on one party's key: that party alone could rewrite it.",
+    Code.ONE_PARTY: lambda _: (
+        "The chain rests on one party's key: that party alone could rewrite it."
+    ),
     Code.VALIDATORS: lambda v: (
         f"Chain {v['chain_id']}: {v['count']} validators of {v['parties']} organisations."
     ),
     Code.GAP: _gap,
     Code.CLOCK: _clock,
-    Code.NO_CLOCK: lambda v: f"{v['channel']}: {v['readings']} readings came before any clock was known.",
-    Code.CLOCK_STEP: lambda v: (
-        f"The gateway's clock was set by {(v['after_us'] - v['before_us']) / 1e6:+.1f} s in the interval."
+    Code.NO_CLOCK: lambda v: (
+        f"{v['channel']}: {v['readings']} readings came before any clock was known."
     ),
-    Code.LATE: lambda v: f"{v['channel']}: {v['readings']} readings are dated outside their anchors.",
+    Code.CLOCK_STEP: lambda v: (
+        f"The gateway's clock was set by {(v['after_us'] - v['before_us']) / 1e6:+.1f} s in it."
+    ),
+    Code.LATE: lambda v: (
+        f"{v['channel']}: {v['readings']} readings are dated outside their anchors."
+    ),
     Code.RETIRED: lambda v: f"{v['channel']}: the channel was retired in the interval.",
     Code.REVOKED_LATER: lambda v: f"The key was revoked later, at {moment_words(v['at_ms'])}.",
-    Code.DISPUTED: lambda v: f"{v['party']} says that block {v['height']} is bad, without evidence here.",
-    Code.KEY: lambda v: (
-        f"Signing key {v['kid'][:8]}…: {('software', 'hardware as claimed', 'attested hardware')[v['level']]}."
+    Code.DISPUTED: lambda v: (
+        f"{v['party']} says that block {v['height']} is bad, without evidence here."
     ),
+    Code.KEY: lambda v: f"Signing key {v['kid'][:8]}…: {_LEVELS[v['level']]}.",
 }
 
 
@@ -120,7 +132,11 @@ def temperature_line(verdict: Verdict) -> str | None:
         record = record_of(proven.entry.kind, proven.entry.body)
         wall_us = proven.entry.time.wall_us
         inside = asked is not None and wall_us is not None
-        if inside and asked and not asked.from_ms * 1000 <= (wall_us or 0) <= asked.to_ms * 1000 + 999:
+        if (
+            inside
+            and asked
+            and not asked.from_ms * 1000 <= (wall_us or 0) <= asked.to_ms * 1000 + 999
+        ):
             continue
         if isinstance(record, Telemetry) and record.unit == "CEL" and not record.flags:
             values.append(rescale(Scaled(record.value, record.exponent), -3))

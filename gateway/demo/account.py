@@ -1,4 +1,6 @@
-"""The account of the play: what devices sent and were promised, against what the chain's reader opened. Pure."""
+"""The account of the play: what devices sent and were promised, against what the chain's reader
+opened. Pure.
+"""
 
 import json
 from collections import Counter
@@ -14,7 +16,9 @@ GAP_SLACK_US: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One value that a device sent: when, its content, and whether a broker said that it was taken."""
+    """One value that a device sent: when, its content, and whether a broker said that it was
+    taken.
+    """
 
     unix_us: int
     value: Value
@@ -70,12 +74,15 @@ def opened_value(row: dict[str, Any]) -> Value:
 
 def account(
     channel: Channel,
+    *,
     sent: Sequence[Sent],
     opened: Sequence[dict[str, Any]],
     gaps: Sequence[dict[str, Any]],
     heights: dict[str, int],
 ) -> Row:
-    """The account of one channel. heights: journaled count, and the gateway's known heights by state."""
+    """The account of one channel. heights: journaled count, and the gateway's known heights by
+    state.
+    """
     held = Counter(opened_value(row) for row in opened)
     promised = Counter(item.value for item in sent if item.puback)
     offered = Counter(item.value for item in sent)

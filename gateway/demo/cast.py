@@ -100,7 +100,7 @@ def channels() -> tuple[Channel, ...]:
     """What the account and the page follow."""
     return (
         Channel("cold-room", "probe-1", "temperature", acknowledged=False, sampled=True),
-        Channel("cold-room", "dock-reader", "tag", acknowledged=False, limits=None),
+        Channel("cold-room", "dock-reader", "tags", acknowledged=False, limits=None),
         Channel("cold-room", "fridge-1", "temperature", acknowledged=True),
         Channel("truck", "truck-gnss", "position", acknowledged=False, limits=None),
         Channel("truck", "cargo-probe", "DS18B20-1/temperature", acknowledged=True),

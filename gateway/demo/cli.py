@@ -2,14 +2,13 @@
 
 import argparse
 import asyncio
-import shutil
 import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from gateway.demo.account import table
+from gateway.demo.account import Row, table
 from gateway.demo.lies import tell_lies
 from gateway.demo.play import TITLE, Outcome, Play
 from gateway.demo.stage import Stage, free_port, wait_for_port, wharf
@@ -33,7 +32,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--folder", type=Path, help="where everything is kept (default: temporary)")
-    parser.add_argument("--lie", action="store_true", help="then try to cheat, and show the refusals")
+    parser.add_argument(
+        "--lie", action="store_true", help="then try to cheat, and show the refusals"
+    )
     parser.add_argument("--captures", type=Path, metavar="DIR", help="replay recorded device logs")
     parser.add_argument("--report", type=Path, default=Path("report.html"))
     parser.set_defaults(run=_demo)
@@ -78,7 +79,7 @@ async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event
     events.write("title", **TITLE)
     play = Play(folder=folder, say=say, events=events, stage=Stage(folder))
     try:
-        await _open_page(play, say)
+        await _open_page(play)
         await play.set_up()
         window = await play.trip()
         await play.settle()
@@ -86,7 +87,7 @@ async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event
         code = _tell(play, outcome)
         if arguments.lie and code == 0:
             code = tell_lies(outcome.bundle, bytes.fromhex(outcome.genesis), say)
-        await _report(play, arguments.report, say)
+        await _report(play, arguments.report)
         if sys.stdout.isatty():
             say("the page stays up until Ctrl-C")
             await stop.wait()
@@ -100,7 +101,7 @@ async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event
             say(f"everything is in {folder}")
 
 
-async def _open_page(play: Play, say: object) -> None:
+async def _open_page(play: Play) -> None:
     port = free_port()
     command = wharf("portal", "live", "--events", str(play.events.path), "--port", str(port))
     await play.stage.start("page", command)
@@ -137,7 +138,7 @@ def _tell(play: Play, outcome: Outcome) -> int:
     return 0 if good else 1
 
 
-def _page_row(row: object) -> dict[str, object]:
+def _page_row(row: Row) -> dict[str, object]:
     names = (
         "name", "sent", "acknowledged", "journaled", "in_blocks", "mirrored", "anchored", "opened",
         "missing", "uncovered",
@@ -146,14 +147,9 @@ def _page_row(row: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-async def _report(play: Play, target: Path, say: object) -> None:
+async def _report(play: Play, target: Path) -> None:
     command = wharf("portal", "report", "--events", str(play.events.path), "-o", str(target))
     program = await play.stage.start("report", command)
     await program.process.wait()
     play.stage.programs.pop("report", None)
     play.say(f"report: {target}")
-
-
-def clean(folder: Path) -> None:
-    """Removes a demo's folder."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The play: set the stage, run the trip with an outage and a kill, and draw up the account."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,6 +80,7 @@ class Play:
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     genesis: str = ""
     recovery_s: float = 0.0
+    deaf: set[str] = field(default_factory=set)
 
     @property
     def home(self) -> Path:
@@ -88,7 +91,11 @@ class Play:
 
     async def set_up(self) -> None:
         """Broker, chain machine, devices and gateways, all running."""
-        broker_port, node_port, cable_port = await start_broker(self.stage), free_port(), free_port()
+        broker_port, node_port, cable_port = (
+            await start_broker(self.stage),
+            free_port(),
+            free_port(),
+        )
         await self._found_chain(node_port)
         self.cable = Cable(node_port)
         await self.cable.open(cable_port)
@@ -124,8 +131,6 @@ class Play:
         await self.stage.wait_for_file(self.home / "operator.sock", "the chain machine")
 
     async def _start_fleet(self, broker_port: int) -> None:
-        import json
-
         spec = self.folder / "fleet.json"
         spec.write_text(json.dumps(fleet(self.folder, broker_port)), encoding="utf-8")
         command = [sys.executable, "-m", "firmware_bridge.simulators", str(spec)]
@@ -152,7 +157,8 @@ class Play:
         )
         self.environments[actor.name] = token_environment(token)
         code = await run_wharf(
-            "gateway", "init", "--config", str(config), "--name", actor.name, "--party", actor.party,
+            "gateway", "init", "--config", str(config), "--name", actor.name,
+            "--party", actor.party,
             environment=self.environments[actor.name],
         )  # fmt: skip  # a command line
         key = self.folder / f"{PARTY_SLUGS[actor.name]}.pem"
@@ -191,7 +197,7 @@ class Play:
     async def _tick(self) -> None:
         self.stage.check_running()
         for tail in self.tails:
-            tail.follow()
+            tail.follow(self.deaf)
         now_ms = _now_ms()
         await asyncio.gather(
             *(asyncio.to_thread(watch.poll, now_ms) for watch in self.watches.values())
@@ -225,6 +231,7 @@ class Play:
 
     async def _kill(self) -> None:
         self.say("cold-room gateway killed (SIGKILL) while its devices keep speaking")
+        self.deaf.add("cold-room")
         program = self.stage.programs.pop("cold-room")
         program.process.send_signal(signal.SIGKILL)
         await program.process.wait()
@@ -242,12 +249,13 @@ class Play:
             self.stage.check_running()
             await asyncio.sleep(0.05)
         self.recovery_s = time.monotonic() - begun
+        for tail in self.tails:
+            tail.follow(self.deaf)
+        self.deaf.clear()
         self._band("kill", "kill", "cold-room", from_ms=self._band_from("kill"), to_ms=_now_ms())
         self.say(f"cold-room gateway back in {self.recovery_s:.1f} s")
 
     def _band_from(self, name: str) -> int:
-        import json
-
         for line in self.events.path.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
             if event["type"] == "band" and event["id"] == name:
@@ -261,7 +269,7 @@ class Play:
         self.say("devices stop; the rest is anchored and opened")
         await self.stage.stop("devices")
         await asyncio.sleep(1.0)
-        targets = {name: -1 for name in self.watches}
+        targets = dict.fromkeys(self.watches, -1)
 
         def settled() -> bool:
             for name, watch in self.watches.items():
@@ -302,7 +310,13 @@ class Play:
             "opened": watch.height("opened_height"),
         }
         gaps = [gap for gap in model.gaps(channel.device) if gap["channel"] == channel.channel]
-        return account(channel, read_sent(log.splitlines(), channel.channel), opened, gaps, heights)
+        return account(
+            channel,
+            sent=read_sent(log.splitlines(), channel.channel),
+            opened=opened,
+            gaps=gaps,
+            heights=heights,
+        )
 
     def gap_bands(self) -> None:
         """Tells the page of every signed gap."""
@@ -333,14 +347,12 @@ def _now_ms() -> int:
 
 
 def _iso(time_ms: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 TITLE: Final = {
     "title": "A cold room and a truck",
     "title_zh": "冷库与卡车",
-    "subtitle": f"{COLD_STORE} and a carrier: limits {LOW_MILLI // 1000} to {HIGH_MILLI // 1000} °C",
+    "subtitle": f"{COLD_STORE} and a carrier: {LOW_MILLI // 1000} to {HIGH_MILLI // 1000} °C",
     "subtitle_zh": f"温度限值 {LOW_MILLI // 1000} 至 {HIGH_MILLI // 1000} °C",
 }

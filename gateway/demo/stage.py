@@ -1,4 +1,6 @@
-"""Where the demo plays: a folder, ports, tokens, a broker, and programs that are started and stopped by id."""
+"""Where the demo plays: a folder, ports, tokens, a broker, and programs that are started and
+stopped by id.
+"""
 
 import asyncio
 import os
@@ -88,11 +90,15 @@ class Stage:
         """Waits until a program has made a file."""
         try:
             async with asyncio.timeout(READY_S):
-                while not path.exists():  # noqa: ASYNC110  # another process makes it
+                while not _there(path):  # another process makes it
                     self.check_running()
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise DemoError(f"{what} did not come up in {READY_S:.0f} s") from None
+
+
+def _there(path: Path) -> bool:
+    return path.exists()
 
 
 def tail(path: Path, characters: int = 400) -> str:
@@ -143,7 +149,9 @@ _given: set[int] = set()
 
 
 def token_for(stage: Stage, name: str) -> SoftToken | None:
-    """A token with a PIN of its own, None where SoftHSM is not installed: a development key then."""
+    """A token with a PIN of its own, None where SoftHSM is not installed: a development
+    key then.
+    """
     if softhsm_module() is None:
         return None
     try:
@@ -172,19 +180,28 @@ log_dest stderr
 """
 
 
+def _broker_config(folder: Path, port: int) -> Path:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)  # mosquitto gives up root for a user of its own
+    config = folder / "mosquitto.conf"
+    config.write_text(_MOSQUITTO.format(port=port, folder=folder), encoding="ascii")
+    return config
+
+
 async def start_broker(stage: Stage) -> int:
-    """mosquitto with persistence, or the in-process stand-in where it is not installed; its port."""
+    """mosquitto with persistence, or the in-process stand-in where it is not installed;
+    its port.
+    """
     port = free_port()
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    program = shutil.which("mosquitto") or shutil.which(
+        "mosquitto", path="/usr/sbin:/usr/local/sbin"
+    )
     if program:
-        folder = stage.folder / "broker"
-        folder.mkdir(parents=True)
-        folder.chmod(0o777)  # mosquitto gives up root for a user of its own
-        config = folder / "mosquitto.conf"
-        config.write_text(_MOSQUITTO.format(port=port, folder=folder), encoding="ascii")
-        command = [program, "-c", str(config)]
+        command = [program, "-c", str(_broker_config(stage.folder / "broker", port))]
     else:
-        stage.notes.append("mosquitto is not installed: a stand-in broker, nothing survives its end")
+        stage.notes.append(
+            "mosquitto is not installed: a stand-in broker, nothing survives its end"
+        )
         command = [sys.executable, "-m", "gateway.demo.broker", str(port)]
     await stage.start("broker", command)
     await wait_for_port(stage, port, "the MQTT broker")

@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +36,10 @@ class SentTail:
         self._offset = 0
         self.count = 0
 
-    def follow(self) -> None:
-        """Passes on what is new."""
+    def follow(self, deaf: Collection[str]) -> None:
+        """Passes on what is new. deaf: gateways that are down; what only they could hear is not
+        shown.
+        """
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -44,6 +47,8 @@ class SentTail:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
+        if self._channel.actor in deaf and not self._channel.acknowledged:
+            return
         for line in whole.splitlines():
             record = json.loads(line)
             if record.get("channel") == self._channel.channel:
@@ -55,7 +60,12 @@ class SentTail:
         actor, device = self._channel.actor, self._channel.device
         if isinstance(value, list):
             self._events.write(
-                "position", t_ms=time_ms, gateway=actor, lat_e7=value[0], lon_e7=value[1], state="live"
+                "position",
+                t_ms=time_ms,
+                gateway=actor,
+                lat_e7=value[0],
+                lon_e7=value[1],
+                state="live",
             )
         elif isinstance(value, int):
             milli = value * 10 ** (record["exponent"] + 3)
@@ -71,7 +81,9 @@ class SentTail:
 
 
 class GatewayWatch:
-    """Follows one gateway's status page; keeps the last report while the gateway does not answer."""
+    """Follows one gateway's status page; keeps the last report while the gateway does not
+    answer.
+    """
 
     def __init__(self, name: str, data_dir: Path, events: EventFile) -> None:
         self.name, self._data_dir, self._events = name, data_dir, events
@@ -86,7 +98,8 @@ class GatewayWatch:
         try:
             port = int((self._data_dir / "status.port").read_text(encoding="ascii"))
             url = f"http://127.0.0.1:{port}/status.json"
-            with urllib.request.urlopen(url, timeout=STATUS_TIMEOUT_S) as answer:  # noqa: S310  # loopback, built above
+            # loopback, built above
+            with urllib.request.urlopen(url, timeout=STATUS_TIMEOUT_S) as answer:
                 self.report = json.load(answer)
         except (OSError, ValueError):
             return False
@@ -108,7 +121,11 @@ class GatewayWatch:
             # What was said before the last poll is in this block at the latest.
             self._cut_at_ms[height] = self._last_poll_ms or now_ms
         self._events.write(
-            "block", t_ms=now_ms, gateway=self.name, height=sealed, readings=max(0, leaves - self._leaves)
+            "block",
+            t_ms=now_ms,
+            gateway=self.name,
+            height=sealed,
+            readings=max(0, leaves - self._leaves),
         )
         self._leaves, self._seen["sealed_height"] = leaves, sealed
         self._advance(sealed, "journaled")
