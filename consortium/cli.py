@@ -45,6 +45,12 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
         choices=(0, 1, 2),
         help="key rests on 0 software, 1 hardware as claimed, 2 attested (default: the code's)",
     )
+    enrol.add_argument("--party", metavar="NAME", help="in whose name (default: this machine's)")
+    enrol.add_argument("--party-key", type=Path, metavar="FILE", help="that party's key")
+    admit = _add(words, "admit", "admit an organisation, making its key if there is none", _admit)
+    admit.add_argument("name", metavar="NAME", help="the organisation")
+    admit.add_argument("--party-key", type=Path, required=True, metavar="FILE")
+    _add(words, "reader-key", "print the key by which gateways let this machine read", _reader_key)
     revoke = _add(words, "revoke", "revoke a gateway's key from now on", _revoke)
     revoke.add_argument("feed", metavar="FEED", help="the gateway's feed id, 32 hex digits")
     _add(words, "status", "height, log and gateways of a running chain machine", _status)
@@ -171,9 +177,40 @@ def _operate(args: argparse.Namespace, method: str, *request: object) -> Any:
     return asyncio.run(call)
 
 
+def _reader_key(args: argparse.Namespace) -> int:
+    from consortium.plugs import reader_key
+
+    key = reader_key(args.home).hex()
+    print(json.dumps({"reader_key": key}) if args.json else key)
+    return EXIT_OK
+
+
+def _admit(args: argparse.Namespace) -> int:
+    from consortium.membership import admit_party
+
+    party_id = asyncio.run(admit_party(args.home, args.name, args.party_key))
+    _print(args, {"admitted": args.name, "party": party_id.hex(), "key": str(args.party_key)})
+    return EXIT_OK
+
+
+def _enrol_for_party(args: argparse.Namespace) -> int:
+    from consortium.membership import enrol_for_party
+
+    if not args.party or not args.party_key:
+        print("wharf chain enrol: --party and --party-key go together", file=sys.stderr)
+        return EXIT_USAGE
+    feed_id = asyncio.run(
+        enrol_for_party(args.home, args.code, party_name=args.party, key_path=args.party_key)
+    )
+    _print(args, {"enrolled": feed_id.hex(), "party": args.party})
+    return EXIT_OK
+
+
 def _enrol(args: argparse.Namespace) -> int:
     from consortium.config import CERTIFICATE_NAME
 
+    if args.party or args.party_key:
+        return _enrol_for_party(args)
     feed_id, genesis, certificate, chain_id = _operate(args, "Enrol", args.code, args.level)
     _print(
         args,

@@ -15,7 +15,7 @@ from logistics.moments import parse_moment
 RETRY_S: Final = 1.0
 PROVE_TIMEOUT_S: Final = 120.0
 _EXAMPLES = """examples:
-  wharf prove --sensor probe-1 --from -2h --to now --wait 60 -o trip.wharf --home ~/chain
+  wharf prove --sensor probe-1 --from 2h --to now --wait 60 -o trip.wharf --home ~/chain
   wharf prove --sensor probe-1/temperature --from 2026-11-23T08:00:00Z --to 2026-11-23T12:00:00Z
 """
 
@@ -29,7 +29,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--sensor", required=True, help="device, or device/channel")
-    parser.add_argument("--from", dest="start", required=True, metavar="T1", help="moment or -90m")
+    parser.add_argument(
+        "--from", dest="start", required=True, metavar="T1", help="moment, or 90m before now"
+    )
     parser.add_argument("--to", dest="end", default="now", metavar="T2", help="default: now")
     parser.add_argument("-o", "--output", type=Path, default=Path("proof.wharf"))
     parser.add_argument(

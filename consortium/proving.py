@@ -9,6 +9,7 @@ from typing import Final
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.feeds import FeedRoom
 from consortium.node import ChainNode
+from consortium.queries import SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED
 from ledger.canonical import encode
 from ledger.chain_proof import RECORD_MIRROR, RECORD_OPENED, decode_chain_part, decode_log_leaf
 from ledger.entry import audience_of
@@ -17,7 +18,6 @@ from ledger.proof_bundle import Bundle, FeedPart, Request
 from ledger.prove import Span, choose_span, feed_part
 
 ANCHORS_MAX: Final = 10_000_000
-SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED = 1, 6, 7
 EPOCH: Final = 0
 
 Anchors = list[list[int]]  # height, log index, chain time in ms
@@ -35,7 +35,7 @@ class Prover:
         """
         rows = self._node.get("device", request.device_id)
         if rows is None:
-            raise MalformedError(f"no device {request.device_id!r} is recorded on this chain")
+            raise NotYetProvenError(f"no device {request.device_id!r} is recorded on this chain")
         slots: dict[bytes, list[int]] = defaultdict(list)
         for feed_id, slot, _, _, to_ms in rows[0]:
             if to_ms is None or to_ms >= request.from_ms:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 import json
 import signal
 import sys
@@ -50,9 +51,18 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development", action="store_true", help="allow a single reader")
     parser.add_argument("--node", metavar="HOST:PORT", help="the chain machine")
     parser.add_argument("--certificate", type=Path, help="the chain machine's certificate, PEM")
-    parser.add_argument("--genesis", metavar="HEX", help="SHA-256 of the chain's genesis document")
+    parser.add_argument(
+        "--genesis", metavar="FILE|HEX", help="the chain's genesis document, or its SHA-256"
+    )
     parser.add_argument("--reader", action="append", default=[], metavar="HEX")
     parser.set_defaults(run=_init)
+
+
+def _genesis_digest(named: str | None) -> str | None:
+    """The digest in hexadecimal, of a document if a file was named."""
+    if named is None or not Path(named).exists():
+        return named
+    return hashlib.sha256(Path(named).read_bytes()).hexdigest()
 
 
 def _init(arguments: argparse.Namespace) -> int:
@@ -65,7 +75,7 @@ def _init(arguments: argparse.Namespace) -> int:
         development=arguments.development,
         address=arguments.node,
         certificate=arguments.certificate.absolute() if arguments.certificate else None,
-        genesis_sha256=arguments.genesis,
+        genesis_sha256=_genesis_digest(arguments.genesis),
         readers=tuple(arguments.reader),
     )
     code = asyncio.run(initialise(wish))

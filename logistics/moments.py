@@ -1,4 +1,4 @@
-"""Moments as people type them: ISO 8601 with a zone, or minutes before now."""
+"""Moments as people type them: ISO 8601 with a zone, or a time before now."""
 
 import re
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Final
 
 from logistics.errors import LogisticsError
 
-_BEFORE: Final = re.compile(r"-(\d{1,6})([smhd])")
+_BEFORE: Final = re.compile(r"-?(\d{1,6})([smhd])")
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -15,7 +15,7 @@ class MomentError(LogisticsError):
 
 
 def parse_moment(text: str, now_ms: int) -> int:
-    """UTC milliseconds since 1970 of `2026-11-23T10:00:00Z`, `now` or `-90m`; raises
+    """UTC milliseconds since 1970 of `2026-11-23T10:00:00Z`, `now` or `90m` (before now); raises
     MomentError.
     """
     before = _BEFORE.fullmatch(text)
@@ -28,7 +28,9 @@ def parse_moment(text: str, now_ms: int) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise MomentError(f"{text!r} is no moment; write 2026-11-23T10:00:00Z, -90m or now")
+        raise MomentError(
+            f"{text!r} is no moment; write 2026-11-23T10:00:00Z, 90m (before now) or now"
+        )
     return int(moment.timestamp() * 1000)
 
 
