@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.demo.account import Row, table
 from gateway.demo.lies import tell_lies
 from gateway.demo.play import TITLE, Outcome, Play
+from gateway.demo.recordings import replay
 from gateway.demo.stage import Stage, free_port, wait_for_port, wharf
 from gateway.demo.watch import EventFile
 from ledger.verify import verify_bundle
@@ -55,11 +56,12 @@ async def _until_done(arguments: argparse.Namespace, folder: Path) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    work = asyncio.create_task(_show(arguments, folder, stop))
+    over = asyncio.Event()
+    work = asyncio.create_task(_show(arguments, folder, stop=stop, over=over))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if not work.done():
+    if not work.done() and not over.is_set():
         work.cancel()
     try:
         return await work
@@ -68,7 +70,9 @@ async def _until_done(arguments: argparse.Namespace, folder: Path) -> int:
         return 130
 
 
-async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event) -> int:
+async def _show(
+    arguments: argparse.Namespace, folder: Path, *, stop: asyncio.Event, over: asyncio.Event
+) -> int:
     begun = time.monotonic()
 
     def say(text: str) -> None:
@@ -79,15 +83,10 @@ async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event
     events.write("title", **TITLE)
     play = Play(folder=folder, say=say, events=events, stage=Stage(folder))
     try:
-        await _open_page(play)
-        await play.set_up()
-        window = await play.trip()
-        await play.settle()
-        outcome = await _close_account(play, window)
-        code = _tell(play, outcome)
-        if arguments.lie and code == 0:
-            code = tell_lies(outcome.bundle, bytes.fromhex(outcome.genesis), say)
-        await _report(play, arguments.report)
+        if arguments.captures:
+            return await replay(play, arguments.captures.absolute())
+        code = await _perform(play, arguments)
+        over.set()
         if sys.stdout.isatty():
             say("the page stays up until Ctrl-C")
             await stop.wait()
@@ -99,6 +98,19 @@ async def _show(arguments: argparse.Namespace, folder: Path, stop: asyncio.Event
         events.close()
         if arguments.folder is None and sys.stdout.isatty():
             say(f"everything is in {folder}")
+
+
+async def _perform(play: Play, arguments: argparse.Namespace) -> int:
+    await _open_page(play)
+    await play.set_up()
+    window = await play.trip()
+    await play.settle()
+    outcome = await _close_account(play, window)
+    code = _tell(play, outcome)
+    if arguments.lie and code == 0:
+        code = tell_lies(outcome.bundle, bytes.fromhex(outcome.genesis), play.say)
+    await _report(play, arguments.report)
+    return code
 
 
 async def _open_page(play: Play) -> None:

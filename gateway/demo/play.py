@@ -82,6 +82,11 @@ class Play:
     recovery_s: float = 0.0
     deaf: set[str] = field(default_factory=set)
 
+    @staticmethod
+    def now_ms() -> int:
+        """This moment, UTC milliseconds since 1970."""
+        return _now_ms()
+
     @property
     def home(self) -> Path:
         """The chain machine's folder."""
@@ -96,14 +101,14 @@ class Play:
             free_port(),
             free_port(),
         )
-        await self._found_chain(node_port)
+        await self.found_chain(node_port)
         self.cable = Cable(node_port)
         await self.cable.open(cable_port)
         cold_room, truck = actors(self.folder)
-        await self._start_gateway(cold_room, broker_port, node_port)
-        await self._start_gateway(truck, broker_port, cable_port)
+        await self.start_gateway(cold_room, broker_port, node_port)
+        await self.start_gateway(truck, broker_port, cable_port)
         # A broker keeps nothing for a subscriber that it never saw: gateways first, devices then.
-        await self._until(self._all_subscribed, 20.0, "the gateways' connection to the broker")
+        await self.until(self._all_subscribed, 20.0, "the gateways' connection to the broker")
         await self._start_fleet(broker_port)
         for channel in channels():
             path = self.folder / "sent" / f"{channel.device}.jsonl"
@@ -117,7 +122,8 @@ class Play:
         brokers = [watch.report.get("mqtt") for watch in self.watches.values()]
         return all(broker is not None and broker["connected"] for broker in brokers)
 
-    async def _found_chain(self, port: int) -> None:
+    async def found_chain(self, port: int) -> None:
+        """Founds the chain and starts its machine on a port."""
         self.say("founding the consortium chain")
         listen = f"127.0.0.1:{port}"
         home = str(self.home)
@@ -137,7 +143,8 @@ class Play:
         await self.stage.start("devices", command)
         await self.stage.wait_for_file(self.folder / "fleet-ready", "the simulated devices")
 
-    async def _start_gateway(self, actor: Actor, broker_port: int, node_port: int) -> None:
+    async def start_gateway(self, actor: Actor, broker_port: int, node_port: int) -> None:
+        """Makes a gateway's key, has it enrolled by its party, and runs it."""
         self.say(f"{actor.name}: key made in its token, enrolled by {actor.party}")
         token = token_for(self.stage, actor.name)
         data_dir = self.folder / actor.name
@@ -176,7 +183,7 @@ class Play:
 
     async def trip(self) -> tuple[int, int]:
         """Runs the trip; returns (from, to) of the time that is to be proven, ms."""
-        await self._until(lambda: any(tail.count for tail in self.tails), 20.0, "a first reading")
+        await self.until(lambda: any(tail.count for tail in self.tails), 20.0, "a first reading")
         started = time.monotonic()
         first_ms = _now_ms()
         steps = [
@@ -204,7 +211,8 @@ class Play:
         )
         await asyncio.sleep(POLL_S)
 
-    async def _until(self, done: Callable[[], bool], limit_s: float, what: str) -> None:
+    async def until(self, done: Callable[[], bool], limit_s: float, what: str) -> None:
+        """Plays on until something holds; raises DemoError where it takes too long."""
         deadline_s = time.monotonic() + limit_s
         while not done():
             if time.monotonic() > deadline_s:
@@ -281,7 +289,7 @@ class Play:
                     return False
             return True
 
-        await self._until(settled, SETTLE_S, "the last anchor")
+        await self.until(settled, SETTLE_S, "the last anchor")
 
     def account(self) -> list[Row]:
         """The account of every channel, out of the chain machine's read model."""
@@ -331,12 +339,12 @@ class Play:
                         label=f"{device}: signed gap", label_zh=f"{device}：已签名的缺口",
                     )  # fmt: skip  # one event
 
-    async def prove(self, window_ms: tuple[int, int]) -> Path:
-        """The bundle of the cargo probe over the trip."""
-        bundle = self.folder / "trip.wharf"
+    async def prove(self, window_ms: tuple[int, int], sensor: str = "cargo-probe") -> Path:
+        """The bundle of a sensor over the trip."""
+        bundle = self.folder / f"{sensor}.wharf"
         start, end = (_iso(time_ms) for time_ms in window_ms)
         await run_wharf(
-            "prove", "--sensor", "cargo-probe", "--from", start, "--to", end, "--wait", "30",
+            "prove", "--sensor", sensor, "--from", start, "--to", end, "--wait", "30",
             "--home", str(self.home), "-o", str(bundle),
         )  # fmt: skip  # a command line
         return bundle
