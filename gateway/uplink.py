@@ -28,7 +28,7 @@ from ledger.store import Store
 from ledger.store_exchange import StoreSource
 
 RETRY_S_MIN: Final = 0.5
-RETRY_S_MAX: Final = 30.0
+RETRY_S_MAX: Final = 8.0
 ANCHOR_POLL_S: Final = 1.0
 _log = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ from gateway.demo.cast import Channel
 
 Value = tuple[Any, ...]
 GAP_SLACK_US: Final = 2_000_000
+CLOCK_SLACK_US: Final = 100_000
+LINE_US_MAX: Final = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def account(
     first_us = min((row["wall_us"] or 0 for row in opened), default=0)
     # A line that nobody had opened yet promises nothing: what counts begins with the first reading.
     begun = [item for item in sent if item.unix_us >= first_us]
-    lost = [] if channel.sampled or channel.acknowledged else _not_held(begun, held)
+    lost = [] if channel.sampled or channel.acknowledged else _not_held(begun, opened)
     uncovered = sum(not _covered(item.unix_us, gaps) for item in lost)
     counts = {
         state: sum(row["height"] <= heights.get(state, -1) for row in opened)
@@ -109,13 +111,21 @@ def account(
     )
 
 
-def _not_held(sent: Sequence[Sent], held: Counter[Value]) -> list[Sent]:
-    """Values that were sent and are not held, the latest of equal ones first held."""
-    left = Counter(held)
+def _not_held(sent: Sequence[Sent], opened: Sequence[dict[str, Any]]) -> list[Sent]:
+    """What was sent and was not counted within the time that a line takes.
+
+    Equal values are told apart by time alone, as a tag that is seen again and again.
+    """
+    waiting: dict[Value, list[int]] = {}
+    for row in sorted(opened, key=lambda row: -(row["wall_us"] or 0)):
+        waiting.setdefault(opened_value(row), []).append(row["wall_us"] or 0)
     lost = []
-    for item in reversed(sent):
-        if left[item.value]:
-            left[item.value] -= 1
+    for item in sorted(sent, key=lambda item: item.unix_us):
+        times = waiting.get(item.value, [])
+        while times and times[-1] < item.unix_us - CLOCK_SLACK_US:
+            times.pop()
+        if times and times[-1] <= item.unix_us + LINE_US_MAX:
+            times.pop()
         else:
             lost.append(item)
     return lost
