@@ -4,11 +4,12 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.chain_door import open_door
 from gateway.compose import Opened, open_gateway
@@ -16,6 +17,7 @@ from gateway.config import GatewayConfig, read_config
 from gateway.init import Wish, initialise
 from gateway.status import StatusServer
 
+PID_NAME: Final = "gateway.pid"
 _EXAMPLES = """examples:
   wharf gateway init --name cold-room --party "Cold Store Ltd"
   wharf gateway run --config gateway.toml
@@ -36,6 +38,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run = actions.add_parser("run", help="take readings in until stopped")
     run.add_argument("--config", type=Path, default=Path("gateway.toml"))
     run.set_defaults(run=_run)
+    seal = actions.add_parser("seal", help="have the running gateway cut a block now")
+    seal.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    seal.set_defaults(run=_seal)
     status = actions.add_parser("status", help="ask the running gateway how it is")
     status.add_argument("--config", type=Path, default=Path("gateway.toml"))
     status.add_argument("--json", action="store_true", help="the whole report as JSON")
@@ -112,12 +117,26 @@ async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> 
     server = StatusServer(config.status.host, config.status.port, opened.gateway.report)
     port_file = config.data_dir / "status.port"
     port_file.write_text(f"{server.port}\n", encoding="ascii")
+    pid_file = config.data_dir / PID_NAME
+    pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
     server.start()
     try:
         await opened.gateway.run(stop)
     finally:
         server.close()
         port_file.unlink(missing_ok=True)
+        pid_file.unlink(missing_ok=True)
+
+
+def _seal(arguments: argparse.Namespace) -> int:
+    pid_file = read_config(arguments.config).data_dir / PID_NAME
+    try:
+        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGUSR1)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"no gateway to ask ({error}); is `wharf gateway run` running?\n")
+        return 2
+    return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:

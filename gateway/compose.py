@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from firmware_bridge.bridge import MqttBridge, run_device
@@ -171,6 +172,10 @@ def _wall_s(clock: TimeModel) -> int | None:
     return None if wall_us is None else wall_us // 1_000_000
 
 
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
 def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
     specs = [item.spec for item in config.devices if item.spec.source.startswith("mqtt:")]
     if not specs:
@@ -179,6 +184,9 @@ def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
         host=config.broker.host,
         port=config.broker.port,
         client_id=config.broker.client_id or f"wharf-{config.name}",
+        username=config.broker.username,
+        password_file=_text(config.broker.password_file),
+        ca_file=_text(config.broker.ca_file),
     )
 
     def wall_ms() -> int | None:

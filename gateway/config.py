@@ -40,6 +40,9 @@ class BrokerConfig:
 
     host: str = "127.0.0.1"
     port: int = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None  # set: TLS, and the broker's certificate must be signed by this
     client_id: str = (
         ""  # empty: "wharf-" and the gateway's name; the broker keeps the session by it
     )
@@ -225,6 +228,10 @@ class _Reader:
             raise ConfigError(self._path, None, name, f"must be written as [[{name}]]")
         return [_Table(self._path, self._text, name, row) for row in rows]
 
+    def _optional_file(self, table: _Table, key: str) -> Path | None:
+        name = table.get(key, str, None)
+        return None if name is None else self._file(name)
+
     def _file(self, name: str) -> Path:
         return (self._path.parent / Path(name).expanduser()).absolute()
 
@@ -252,6 +259,9 @@ class _Reader:
         broker = BrokerConfig(
             host=table.get("host", str, BrokerConfig().host),
             port=table.number("port", BrokerConfig().port, low=1, high=65_535),
+            username=table.get("username", str, None),
+            password_file=self._optional_file(table, "password_file"),
+            ca_file=self._optional_file(table, "ca_file"),
             client_id=table.get("client_id", str, ""),
         )
         table.done()

@@ -149,6 +149,10 @@ class Gateway:
             await self._parts.intake.put_made(self._parts.maker.silences)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
 
+    def seal_now(self) -> None:
+        """Has a block cut as soon as may be."""
+        self._parts.cutter.demand()
+
     # The report -----------------------------------------------------------------------------
 
     def report(self) -> dict[str, Any]:

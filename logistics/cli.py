@@ -12,8 +12,10 @@ from ledger.chain_genesis import decode_genesis
 from ledger.chain_proof import decode_chain_part
 from ledger.errors import LedgerError
 from ledger.hashing import HASH_BYTES, sha256
+from ledger.head import decode_head
 from ledger.proof_bundle import decode_bundle
-from ledger.verdict import Verdict
+from ledger.receipts import inclusion_receipts
+from ledger.verdict import Outcome, Verdict
 from ledger.verify import verify_bundle
 from logistics.verdict_words import verdict_lines
 
@@ -38,6 +40,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--trust", metavar="GENESIS", help="digest or file of the genesis document")
     parser.add_argument("--trust-store", type=Path, help="TOML: [chains] name = digest")
     parser.add_argument("--json", action="store_true", help="outcome and findings as JSON")
+    parser.add_argument(
+        "--receipts", type=Path, metavar="DIR", help="write each entry's RFC 9942 receipt there"
+    )
     parser.set_defaults(run=_verify)
 
 
@@ -59,7 +64,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     verdict = verify_bundle(data, trusted_genesis_sha256=trust)
     text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(verdict_lines(verdict))
     sys.stdout.write(text + "\n")
+    if arguments.receipts and verdict.outcome != Outcome.REFUTED:
+        _write_receipts(data, arguments.receipts)
     return int(verdict.outcome)
+
+
+def _write_receipts(data: bytes, folder: Path) -> None:
+    """One receipt and its leaf a file, named by feed and leaf index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in decode_bundle(data).feeds:
+        feed = decode_head(part.head).claim.feed_id.hex()[:8]
+        indexes = (i for first, count in part.ranges for i in range(first, first + count))
+        leaves = dict(zip(indexes, part.leaves, strict=True))
+        for index, receipt in inclusion_receipts(part).items():
+            (folder / f"{feed}-{index}.receipt.cbor").write_bytes(receipt)
+            (folder / f"{feed}-{index}.leaf").write_bytes(leaves[index])
 
 
 def _usage(text: str) -> int:

@@ -38,7 +38,10 @@ def moment_words(time_ms: int | None) -> str:
     """A moment in UTC for people, to the second."""
     if time_ms is None:
         return "an unknown time"
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    except (ValueError, OverflowError):  # a liar's date may lie in any year
+        return f"{time_ms} ms from 1970"
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -65,6 +65,12 @@ def _clock(v: Values) -> str:
     return f"{v['channel']}: times by {source}, right to ± {span_words(v['unc_us'] // 1000)}."
 
 
+def _clock_step(v: Values) -> str:
+    if v["before_us"] is None or v["after_us"] is None:
+        return "The gateway's clock was set in it; by how much is not said."
+    return f"The gateway's clock was set by {(v['after_us'] - v['before_us']) / 1e6:+.1f} s in it."
+
+
 _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
     Code.REFUTED: lambda v: f"The file does not hold: {v['reason']}.",
     Code.UNCHECKED: lambda v: f"It could not be checked: {v['reason']}.",
@@ -74,6 +80,9 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
         "by --trust."
     ),
     Code.COMPLETE: _complete,
+    Code.ABSENT: lambda v: (
+        f"Slot {v['slot']}: recorded for the device, but it stands in no block of the span."
+    ),
     Code.FROM_BEGINNING: lambda _: "The interval reaches back to the first reading ever counted.",
     Code.ANCHORED: _anchored,
     Code.OPENED: lambda v: (
@@ -99,9 +108,7 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
     Code.NO_CLOCK: lambda v: (
         f"{v['channel']}: {v['readings']} readings came before any clock was known."
     ),
-    Code.CLOCK_STEP: lambda v: (
-        f"The gateway's clock was set by {(v['after_us'] - v['before_us']) / 1e6:+.1f} s in it."
-    ),
+    Code.CLOCK_STEP: _clock_step,
     Code.LATE: lambda v: (
         f"{v['channel']}: {v['readings']} readings are dated outside their anchors."
     ),
