@@ -160,8 +160,9 @@ def decode_header(data: bytes) -> BlockHeader:
         prev_digest=_fixed("previous block digest", value[8], HASH_BYTES),
         runs=_runs(value[9]),
     )
-    if header.size - header.start < len(header.runs) or header.epoch >> 32:
-        raise FormatError("block header", "fewer leaves than runs, or an epoch out of range")
+    leaves_count = header.size - header.start
+    if not len(header.runs) <= leaves_count <= BLOCK_LEAVES_MAX or header.epoch >> 32:
+        raise FormatError("block header", "number of leaves or epoch out of range")
     return header
 
 

@@ -23,6 +23,7 @@ from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
 
 FeedName = tuple[bytes, int]  # feed id, epoch
 STATE_VERSION: Final = 1
+LEVELS_MAX: Final = 64
 
 
 def feed_prefix(feed: FeedName) -> bytes:
@@ -94,6 +95,15 @@ def put_nodes(txn: Transaction, feed: FeedName, *, tree: int, nodes: Iterable[Tr
     """Writes complete tree nodes."""
     for level, index, root in nodes:
         txn.put("nodes", _node(feed, tree, level, index), root)
+
+
+def delete_nodes(txn: Transaction, feed: FeedName, *, tree: int, size: int) -> None:
+    """Removes the nodes of a tree that reach beyond its first `size` leaves."""
+    for level in range(LEVELS_MAX):
+        prefix = feed_prefix(feed) + bytes((tree, level))
+        start = (size >> level).to_bytes(8, "big")
+        for key, _ in list(txn.scan("nodes", prefix, start=start)):
+            txn.delete("nodes", key)
 
 
 def put_block(txn: Transaction, feed: FeedName, block: Block) -> None:

@@ -20,7 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ledger.block import BlockParts, decode_header, decode_run_body, decode_run_head
+from ledger.block import (
+    PLAIN_BYTES_MAX,
+    BlockParts,
+    decode_header,
+    decode_run_body,
+    decode_run_head,
+)
 from ledger.canonical import decode, encode
 from ledger.entry import FEED_ID_BYTES
 from ledger.errors import (
@@ -31,7 +37,7 @@ from ledger.errors import (
     RefutedError,
     UncheckableError,
 )
-from ledger.head import decode_head
+from ledger.head import EPOCH_MAX, decode_head
 
 VERSION: Final = 1
 MESSAGE_BYTES_MAX: Final = 256 << 10
@@ -40,6 +46,9 @@ ALLOWED_BYTES: Final = 8 << 20
 HAVE, WANT, BLOCK, PART, HEAD, GRANT, STATE, NO = range(1, 9)
 NO_NOT_ENROLLED, NO_CONFLICT, NO_MALFORMED, NO_OUT_OF_TURN = range(1, 5)
 TEXT_MAX: Final = 200
+REFUSALS_KEPT: Final = 64
+BLOCK_BYTES_MAX: Final = 2 * PLAIN_BYTES_MAX  # all ciphertexts of one block
+AUDIENCE_MAX: Final = (1 << 16) - 1
 FEEDS_MAX: Final = 1024
 FeedName = tuple[bytes, int]
 
@@ -52,6 +61,18 @@ _SHAPES: Final[dict[int, tuple[type, ...]]] = {
     GRANT: (bytes, int, int, int, bytes),
     STATE: (bytes, int, int, int),
     NO: (bytes, int, str),
+}
+
+
+HEIGHT_MAX: Final = (1 << 63) - 1
+HEAD_HEIGHT_MAX: Final = HEIGHT_MAX - 1
+_LIMITS: Final[dict[int, tuple[int, ...]]] = {  # of each field; bytes and text have none
+    HAVE: (0, EPOCH_MAX, HEIGHT_MAX, HEAD_HEIGHT_MAX),
+    WANT: (0, EPOCH_MAX, HEIGHT_MAX, HEIGHT_MAX),
+    PART: (0, EPOCH_MAX, HEIGHT_MAX, AUDIENCE_MAX, HEIGHT_MAX),
+    GRANT: (0, EPOCH_MAX, AUDIENCE_MAX, EPOCH_MAX),
+    STATE: (0, EPOCH_MAX, HEIGHT_MAX, HEAD_HEIGHT_MAX),
+    NO: (0, HEIGHT_MAX),
 }
 
 
@@ -68,9 +89,16 @@ def decode_message(data: bytes) -> tuple[int, list[Any]]:
         raise FormatError("gossip message", f"type {kind!r} with fields of wrong types")
     if kind in (HAVE, WANT, PART, GRANT, STATE) and len(fields[0]) != FEED_ID_BYTES:
         raise FormatError("gossip message", "feed id length")
-    if any(type(item) is int and item < -1 for item in fields):
-        raise FormatError("gossip message", "a negative number")
+    _check_ranges(kind, fields)
     return kind, fields
+
+
+def _check_ranges(kind: int, fields: list[Any]) -> None:
+    """Every number fits into the store-key that it becomes; -1 stands for "no head" only."""
+    for item, limit in zip(fields, _LIMITS.get(kind, ()), strict=False):
+        lowest = -1 if limit == HEAD_HEIGHT_MAX else 0
+        if type(item) is int and not lowest <= item <= limit:
+            raise LimitError("number in a gossip message", item, limit)
 
 
 def message(kind: int, *fields: object) -> bytes:
@@ -115,6 +143,8 @@ class FeedSender:
     def receive(self, data: bytes) -> None:
         """Takes one message of the peer; raises InputError for what no honest peer sends."""
         kind, fields = decode_message(data)
+        if kind in (WANT, STATE) and (fields[0], fields[1]) not in self._offered:
+            raise FormatError("gossip message", "about a feed that was not offered")
         if kind == WANT:
             feed = (fields[0], fields[1])
             held = self._wanted.get(feed)
@@ -127,6 +157,7 @@ class FeedSender:
             self.held_by_peer[fields[0], fields[1]] = (fields[2], fields[3])
         elif kind == NO:
             self.refusals.append((fields[0], fields[1], fields[2][:TEXT_MAX]))
+            del self.refusals[:-REFUSALS_KEPT]
         else:
             raise FormatError("gossip message", f"type {kind} is not for a sender")
 
@@ -277,6 +308,8 @@ class FeedReceiver:
             clear.append((item[0], item[1], item[2]))
         if [audience for audience, _, _ in clear] != [audience for audience, _ in header.runs]:
             raise FormatError("gossip message", "runs are not those of the header")
+        if sum(sizes.values()) > BLOCK_BYTES_MAX:
+            raise LimitError("block size in bytes", sum(sizes.values()), BLOCK_BYTES_MAX)
         empty = {audience: bytearray() for audience in sizes}
         self._assembly = _Assembly(feed, header.height, fields[0], clear, sizes, empty)
         return []

@@ -35,6 +35,7 @@ VDS_RFC9162: Final = 1
 PROOF_INCLUSION: Final = -1
 PROOF_CONSISTENCY: Final = -2
 SIZE_MIN: Final = 2
+EPOCH_MAX: Final = (1 << 32) - 1
 NO_HEAD: Final = bytes(HASH_BYTES)
 
 
@@ -163,6 +164,8 @@ def _check_types(claim: HeadClaim) -> None:
     optional = [n for n in (claim.counter, claim.issued_at_s) if n is not None]
     if any(type(n) is not int or n < 0 for n in numbers + optional) or claim.size < SIZE_MIN:
         raise FormatError("head", "a number is out of range")
+    if claim.epoch > EPOCH_MAX or claim.height >= claim.size:
+        raise FormatError("head", "an epoch out of range, or more blocks than leaves")
     if type(claim.alg) is not int or type(claim.kid) is not bytes:
         raise FormatError("head", "algorithm or key id of a wrong type")
     if type(claim.issuer) is not str or type(claim.subject) is not str:

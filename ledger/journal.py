@@ -14,7 +14,7 @@ is dropped.
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -109,30 +109,33 @@ class Journal:
         """
         if self._failed:
             raise JournalError(f"journal stopped: {self._failed}")
+        room_max = self._segment_bytes - SEGMENT_HEADER_BYTES - FRAME_HEADER_BYTES
+        for data in entries:
+            if not 0 < len(data) <= min(ENTRY_BYTES_MAX, room_max):
+                raise JournalError(f"an entry of {len(data)} bytes")
         first = self._next_jseq
-        for chunk in self._chunks(entries):
-            self._write_chunk(chunk)
+        chunks = self._chunks(entries)
+        # Every segment is made before anything is written: a full disk must refuse whole groups, or
+        # the caller's next try would write the first part twice.
+        ready = self._prepare_segments(len(chunks) - 1)
+        for number, chunk in enumerate(chunks):
+            if number:
+                self._use(ready[number - 1])
+            if chunk:
+                self._write_chunk(chunk)
         return first
 
-    def _chunks(self, entries: Sequence[bytes]) -> Iterator[list[bytes]]:
-        """Parts of a group that fit into a segment each; the segment is made ready before each."""
-        chunk: list[bytes] = []
-        room = self._room()
+    def _chunks(self, entries: Sequence[bytes]) -> list[list[bytes]]:
+        """The group in parts: what fits into the segment in use, then one part a new segment."""
+        chunks: list[list[bytes]] = [[]]
+        room = self._segment_bytes - self._offset if self._fd >= 0 else 0
         for data in entries:
-            if not 0 < len(data) <= ENTRY_BYTES_MAX:
-                raise JournalError(f"an entry of {len(data)} bytes")
             if len(data) + FRAME_HEADER_BYTES > room:
-                if chunk:
-                    yield chunk
-                self._new_segment()
-                chunk, room = [], self._room()
-            chunk.append(data)
+                chunks.append([])
+                room = self._segment_bytes - SEGMENT_HEADER_BYTES
+            chunks[-1].append(data)
             room -= len(data) + FRAME_HEADER_BYTES
-        if chunk:
-            yield chunk
-
-    def _room(self) -> int:
-        return self._segment_bytes - self._offset if self._fd >= 0 else 0
+        return chunks
 
     def _write_chunk(self, chunk: Sequence[bytes]) -> None:
         segment = self._segments[-1]
@@ -154,20 +157,29 @@ class Journal:
         self._next_jseq = jseq
         segment.last_jseq = jseq - 1
 
-    def _new_segment(self) -> None:
-        segment_id = self._segments[-1].id + 1 if self._segments else 1
-        path = self._folder / f"journal-{segment_id:010d}.seg"
-        try:
-            fd = _prepare(path, segment_id, self._segment_bytes)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise JournalFullError(
-                    f"{path}: no room for {self._segment_bytes} bytes"
-                ) from error
-            raise JournalError(f"{path}: {error}") from error
+    def _prepare_segments(self, count: int) -> list[tuple[int, Path, int]]:
+        """(id, path, descriptor) of new segments, all of them or none."""
+        ready: list[tuple[int, Path, int]] = []
+        last_id = self._segments[-1].id if self._segments else 0
+        for segment_id in range(last_id + 1, last_id + 1 + count):
+            path = self._folder / f"journal-{segment_id:010d}.seg"
+            try:
+                ready.append((segment_id, path, _prepare(path, segment_id, self._segment_bytes)))
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                for _, made, fd in reversed(ready):
+                    os.close(fd)
+                    made.unlink(missing_ok=True)
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    text = f"{path}: no room for {self._segment_bytes} bytes"
+                    raise JournalFullError(text) from error
+                raise JournalError(f"{path}: {error}") from error
+        return ready
+
+    def _use(self, segment: tuple[int, Path, int]) -> None:
         self._close_fd()
-        self._fd, self._offset = fd, SEGMENT_HEADER_BYTES
+        segment_id, path, self._fd = segment
+        self._offset = SEGMENT_HEADER_BYTES
         self._segments.append(_Segment(segment_id, path, self._next_jseq - 1))
 
     def forget(self, jseq_end: int) -> None:
@@ -186,34 +198,41 @@ class Journal:
 
     def _recover(self) -> Recovered:
         names = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
-        entries: list[tuple[int, bytes]] = []
-        corruptions: list[Corruption] = []
-        last, torn_bytes, offset = 0, 0, SEGMENT_HEADER_BYTES
+        scans: list[_Scan] = []
         for path in names:
-            segment_id = int(path.name[8:18])
-            scan = _Scan(path.read_bytes(), segment_id, last)
-            entries += scan.entries
-            last = scan.last_jseq
-            is_last = path == names[-1]
-            corruptions += scan.corruptions if is_last else scan.all_bad()
-            torn_bytes = scan.torn_bytes if is_last else 0
-            offset = scan.end
-            self._segments.append(_Segment(segment_id, path, last))
-        self._next_jseq = last + 1
-        if self._segments:
-            self._reopen_last(offset, torn_bytes)
-        return Recovered(tuple(entries), tuple(corruptions), torn_bytes)
+            last = scans[-1].last_jseq if scans else 0
+            scans.append(_Scan(path.read_bytes(), int(path.name[8:18]), last))
+            self._segments.append(_Segment(scans[-1].segment_id, path, scans[-1].last_jseq))
+        # A group may be torn while the segments made ready for its rest are still empty.
+        tail = max((at for at, scan in enumerate(scans) if scan.entries), default=0)
+        corruptions: list[Corruption] = []
+        for at, scan in enumerate(scans):
+            corruptions += scan.corruptions if at >= tail else scan.all_bad()
+        torn = [(at, scan) for at, scan in enumerate(scans) if at >= tail and scan.torn_bytes]
+        for at, scan in torn:
+            _clear(names[at], scan.end, scan.torn_bytes)
+        if scans:
+            self._next_jseq = scans[-1].last_jseq + 1
+            self._reopen_last(scans[-1].end)
+        entries = tuple(entry for scan in scans for entry in scan.entries)
+        return Recovered(entries, tuple(corruptions), sum(scan.torn_bytes for _, scan in torn))
 
-    def _reopen_last(self, offset: int, torn_bytes: int) -> None:
+    def _reopen_last(self, offset: int) -> None:
         path = self._segments[-1].path
-        size_bytes = path.stat().st_size
         self._fd, self._offset = os.open(path, os.O_WRONLY), offset
-        if size_bytes != self._segment_bytes:
+        if path.stat().st_size != self._segment_bytes:
             # A segment left half made by a crash, or of another size: full, the next one is begun.
             self._offset = self._segment_bytes
-        elif torn_bytes:
-            os.pwrite(self._fd, bytes(torn_bytes), offset)
-            os.fdatasync(self._fd)
+
+
+def _clear(path: Path, offset: int, size_bytes: int) -> None:
+    """Makes a torn tail zeros again, so that later it is not taken for lost entries."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.pwrite(fd, bytes(size_bytes), offset)
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
 
 
 def frame(segment_id: int, jseq: int, data: bytes) -> bytes:
@@ -248,27 +267,29 @@ class _Scan:
     """Reads one segment's frames, going on behind bad ones."""
 
     def __init__(self, data: bytes, segment_id: int, last_jseq: int) -> None:
-        self._data, self._id = data, segment_id
+        self._data, self.segment_id = data, segment_id
         self.entries: list[tuple[int, bytes]] = []
         self.corruptions: list[Corruption] = []
         self.last_jseq = last_jseq
         self.end = SEGMENT_HEADER_BYTES
         self.torn_bytes = 0
-        self._tail_bad = 0
         self._read()
+        self._data = b""
 
     def all_bad(self) -> list[Corruption]:
         """Corruptions where even a bad tail is one, because a later segment exists."""
         if not self.torn_bytes:
             return self.corruptions
-        tail = Corruption(self._id, self.end, self.torn_bytes, self.last_jseq)
+        tail = Corruption(self.segment_id, self.end, self.torn_bytes, self.last_jseq)
         return [*self.corruptions, tail]
 
     def _read(self) -> None:
         data, at = self._data, SEGMENT_HEADER_BYTES
-        header = MAGIC + self._id.to_bytes(4, "big")
+        header = MAGIC + self.segment_id.to_bytes(4, "big")
         if data[: len(header)] != header and _NONZERO.search(data):
-            self.corruptions.append(Corruption(self._id, 0, SEGMENT_HEADER_BYTES, self.last_jseq))
+            self.corruptions.append(
+                Corruption(self.segment_id, 0, SEGMENT_HEADER_BYTES, self.last_jseq)
+            )
         while True:
             size = self._valid(at)
             if size:
@@ -282,7 +303,7 @@ class _Scan:
             if resumed is None:
                 self.torn_bytes = len(data.rstrip(b"\x00")) - at
                 return
-            lost = Corruption(self._id, at, resumed - at, self.last_jseq)
+            lost = Corruption(self.segment_id, at, resumed - at, self.last_jseq)
             self.corruptions.append(lost)
             at = resumed
 
@@ -300,7 +321,9 @@ class _Scan:
             return 0
         if int.from_bytes(data[at + 4 : at + 12], "big") <= self.last_jseq:
             return 0
-        crc = extend(extend(self._id, data[at : at + 12]), data[at + FRAME_HEADER_BYTES : end])
+        crc = extend(
+            extend(self.segment_id, data[at : at + 12]), data[at + FRAME_HEADER_BYTES : end]
+        )
         return end - at if crc == int.from_bytes(data[at + 12 : at + 16], "big") else 0
 
     def _next_valid(self, start: int) -> int | None:

@@ -37,6 +37,7 @@ from ledger.feed import (
 from ledger.feed_store import (
     FeedName,
     delete_blocks,
+    delete_nodes,
     feed_prefix,
     get_header,
     get_run,
@@ -61,12 +62,13 @@ from ledger.merkle import (
     span_root,
 )
 from ledger.opening import OpenedRun, open_run
-from ledger.sealed import PUBLIC_KEY, place_of, run_key
+from ledger.sealed import GRANT_BYTES_MAX, PUBLIC_KEY, place_of, run_key
 from ledger.sealer import FeedState
 from ledger.signing import PublicKey
 from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
 
 GRANTS_MAX: Final = 32
+GRANTS_FEED_MAX: Final = 16_384
 
 KeyOf = Callable[[bytes], PublicKey | None]  # feed id -> the enrolled key, None if not enrolled
 
@@ -150,6 +152,9 @@ def drop_unsigned(txn: Transaction, feed: FeedName) -> None:
         leaves=frontier_at(node_reader(txn, feed, TREE_LEAVES), size),
         headers=frontier_at(node_reader(txn, feed, TREE_HEADERS), height),
     )
+    # Nodes of the blocks let go would be read as the new ones' until those are complete.
+    delete_nodes(txn, feed, tree=TREE_LEAVES, size=size)
+    delete_nodes(txn, feed, tree=TREE_HEADERS, size=height)
     put_state(txn, restored)
 
 
@@ -207,13 +212,19 @@ def frontier_at(read: NodeReader, size: int) -> Frontier:
 def accept_grant(
     txn: Transaction, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes
 ) -> None:
-    """Keeps a sealed key, at most GRANTS_MAX for one feed, audience and key epoch."""
+    """Keeps a sealed key: at most GRANTS_MAX of one feed, audience and key epoch, and not endlessly
+    many of one feed, whoever sends them. Raises LimitError.
+    """
+    if len(sealed) > GRANT_BYTES_MAX:
+        raise LimitError("sealed key in bytes", len(sealed), GRANT_BYTES_MAX)
     prefix = feed_prefix(feed) + audience.to_bytes(2, "big") + key_epoch.to_bytes(4, "big")
     held = {value for _, value in txn.scan("grants", prefix)}
     if sealed in held:
         return
     if len(held) >= GRANTS_MAX:
         raise LimitError("grants of one key", len(held) + 1, GRANTS_MAX)
+    if sum(1 for _ in txn.scan("grants", feed_prefix(feed))) >= GRANTS_FEED_MAX:
+        raise LimitError("grants of one feed", GRANTS_FEED_MAX + 1, GRANTS_FEED_MAX)
     txn.put("grants", prefix + sha256(sealed)[:16], sealed)
 
 

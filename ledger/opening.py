@@ -11,6 +11,7 @@ from typing import Final
 from ledger.block import BLOCK_LEAVES_MAX, BlockHeader, RunBody, RunHead
 from ledger.canonical import decode_sequence
 from ledger.entry import (
+    ENTRY_BYTES_MAX,
     KIND_BOOT,
     KIND_GENESIS,
     KIND_SUMMARY,
@@ -102,6 +103,8 @@ def open_run(
 def _entries(plain: bytes) -> tuple[list[Entry], list[bytes]]:
     try:
         items = decode_sequence(plain)
+        if any(len(raw) > ENTRY_BYTES_MAX for _, raw in items):
+            raise OpeningError("an entry of more than 65,535 bytes", REASON_CBOR)
         return [entry_from_value(value) for value, _ in items], [raw for _, raw in items]
     except (NotCanonicalError, FormatError) as error:
         raise OpeningError(f"not a row of entries: {error}", REASON_CBOR) from error

@@ -75,7 +75,6 @@ def feed_part(
             if run_head is not None:
                 run_heads.append((header.height, audience, run_head))
     indexes = _wanted_indexes(headers, span, wanted, runs)
-    shown = [slot for slot in wanted if slot in runs.seen_slots]
     ranges = merge_ranges([(index, 1) for index in indexes])
     first_height = headers[0].height
     return FeedPart(
@@ -90,7 +89,7 @@ def feed_part(
             )
         ),
         run_heads=tuple(run_heads),
-        slots=tuple(shown),
+        slots=tuple(wanted),
         ranges=tuple(ranges),
         leaves=tuple(runs.leaf(i) for first, count in ranges for i in range(first, first + count)),
         leaf_path=tuple(range_path(runs.read, head.claim.size, ranges)),
@@ -114,7 +113,6 @@ def _wanted_indexes(
             summary = opened.summaries.get(slot)
             if summary is None:
                 continue
-            runs.seen_slots.add(slot)
             indexes.add(opened.head.summary_index(slot))
             if header.height != span.base:
                 indexes.update(range(summary.first_index, summary.first_index + summary.count))
@@ -133,7 +131,6 @@ class _OpenedRuns:
         self._held = node_reader(txn, feed, TREE_LEAVES)
         self._opened: dict[tuple[int, int], OpenedRun] = {}
         self._hashes: dict[tuple[int, int], list[bytes]] = {}
-        self.seen_slots: set[int] = set()
 
     def open(self, height: int, audience: int) -> OpenedRun:
         key = (height, audience)

@@ -79,12 +79,22 @@ def check_summary_place(
         summary = summary_of(entry)
     except FormatError as error:
         raise ProofError(f"height {header.height}: {error}") from error
+    check_summary_names(summary, header, slot)
+    check_summary_bounds(summary, run_head)
+    return summary
+
+
+def check_summary_names(summary: Summary, header: BlockHeader, slot: int) -> None:
+    """Raises ProofError unless the summary is of this slot and height."""
     if summary.slot != slot or summary.height != header.height:
         raise ProofError(f"height {header.height}: the summary is of another slot or height")
+
+
+def check_summary_bounds(summary: Summary, run_head: RunHead) -> None:
+    """Raises ProofError unless the part lies inside the run and before its summaries."""
     end = summary.first_index + summary.count
     if summary.first_index < run_head.first or end > run_head.summaries_first:
-        raise ProofError(f"height {header.height}: the summary's part lies outside the run")
-    return summary
+        raise ProofError(f"height {summary.height}: the summary's part lies outside the run")
 
 
 def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | None) -> None:
@@ -96,38 +106,61 @@ def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | N
     where = f"height {summary.height}, slot {summary.slot}"
     if len(entries) != summary.count:
         raise ProofError(f"{where}: {len(entries)} entries, the summary counts {summary.count}")
-    base = previous.total if previous else 0
+    check_beginning(entries, previous, where)
+    check_total(summary, previous, where)
+    check_own(entries, summary, where)
+    check_srcseq(entries, summary, where)
+    check_order(entries, where)
+    check_retirement(entries, summary, where)
+    check_descriptor(entries, summary, previous, where)
+
+
+def check_beginning(entries: Sequence[Entry], previous: Summary | None, where: str) -> None:
+    """A slot begins with its descriptor and does not go on after its retirement."""
     if previous is None and not (entries and opens_slot(entries[0])):
         raise ProofError(f"{where}: begins without a descriptor")
     if previous and previous.retired:
         raise ProofError(f"{where}: goes on after its retirement")
+
+
+def check_total(summary: Summary, previous: Summary | None, where: str) -> None:
+    """Entries ever in the slot: as many as before and those of this block."""
+    base = previous.total if previous else 0
     if summary.total != base + summary.count:
         raise ProofError(f"{where}: counts {summary.total} entries after {base}")
-    for offset, entry in enumerate(entries):
-        if entry.slot != summary.slot or entry.kind == KIND_SUMMARY:
-            raise ProofError(f"{where}: a foreign entry inside the part")
-        if entry.srcseq != base + offset:
-            raise ProofError(f"{where}: srcseq {entry.srcseq}, not {base + offset}")
-    _check_order(entries, where)
-    _check_retirement(entries, summary, where)
-    _check_descriptor(entries, summary, previous, where)
 
 
-def _check_order(entries: Sequence[Entry], where: str) -> None:
+def check_own(entries: Sequence[Entry], summary: Summary, where: str) -> None:
+    """The part holds the slot's own entries only, and no summary."""
+    if any(entry.slot != summary.slot or entry.kind == KIND_SUMMARY for entry in entries):
+        raise ProofError(f"{where}: a foreign entry inside the part")
+
+
+def check_srcseq(entries: Sequence[Entry], summary: Summary, where: str) -> None:
+    """Numbers in the slot are consecutive and end where the summary's total says."""
+    for expected, entry in enumerate(entries, summary.total - summary.count):
+        if entry.srcseq != expected:
+            raise ProofError(f"{where}: srcseq {entry.srcseq}, not {expected}")
+
+
+def check_order(entries: Sequence[Entry], where: str) -> None:
+    """(boot, mono) does not fall inside a part."""
     for earlier, later in pairwise(entries):
         if later.order < earlier.order:
             raise ProofError(f"{where}: time inside the gateway runs backwards")
 
 
-def _check_retirement(entries: Sequence[Entry], summary: Summary, where: str) -> None:
+def check_retirement(entries: Sequence[Entry], summary: Summary, where: str) -> None:
+    """Kind 14 is the slot's last entry, and flagged; nothing else is."""
     ends = [entry.kind == KIND_RETIREMENT for entry in entries]
     if any(ends[:-1]) or (bool(ends) and ends[-1]) != summary.retired:
         raise ProofError(f"{where}: retirement is not the slot's last entry, or not flagged")
 
 
-def _check_descriptor(
+def check_descriptor(
     entries: Sequence[Entry], summary: Summary, previous: Summary | None, where: str
 ) -> None:
+    """The summary names the slot's last descriptor."""
     last = [offset for offset, entry in enumerate(entries) if opens_slot(entry)]
     if last:
         expected = summary.first_index + last[-1]

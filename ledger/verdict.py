@@ -23,6 +23,7 @@ class Code(StrEnum):
     UNCHECKED = "unchecked"  # reason
     UNTRUSTED = "issuer-unknown"  # genesis digest: consistent in itself, nobody vouches
     COMPLETE = "complete"  # device, slot, readings, seq_by: nothing between is missing
+    ABSENT = "absent"  # slot: it stands in no block of the span
     FROM_BEGINNING = "from-beginning"  # no block before: the feed begins inside the interval
     ANCHORED = "anchored"  # from, to: the chain's times that bracket the interval
     OPENED = "opened"  # parties, blocks, blocks_all

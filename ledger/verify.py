@@ -11,8 +11,6 @@ from typing import Any, Final
 from ledger.canonical import decode, encode
 from ledger.chain_proof import (
     RECORD_ANCHOR,
-    RECORD_MIRROR,
-    RECORD_OPENED,
     LogLeaf,
     VerifiedChain,
     decode_chain_part,
@@ -39,11 +37,20 @@ from ledger.feed_proof import FeedProof, SlotProof, check_feed_part
 from ledger.hashing import leaf_hash, sha256
 from ledger.head import decode_head
 from ledger.proof_bundle import Bundle, FeedPart, Request, decode_bundle
-from ledger.signing import PublicKey
+from ledger.proven_records import (
+    BlockStatement,
+    DeviceRow,
+    GatewayRecord,
+    block_statement,
+    check_record,
+    device_rows,
+    feed_of,
+    gateway_record,
+    party_name,
+)
 from ledger.verdict import Code, Finding, Outcome, ProvenEntry, Verdict
 
 LEVEL_DEVELOPMENT: Final = 0
-RECORD_VERSION: Final = 1
 
 
 def verify_bundle(data: bytes, *, trusted_genesis_sha256: bytes | None) -> Verdict:
@@ -70,36 +77,19 @@ def _without_proof(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _GatewayRecord:
-    """What the chain says of a feed's gateway."""
-
-    party: bytes
-    key: PublicKey
-    level: int
-    genesis_hash: bytes
-    revoked_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DeviceRow:
-    """One place where the chain says that a device's readings stand."""
-
-    feed_id: bytes
-    slot: int
-    descriptor_hash: bytes
-    from_ms: int
-    to_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _FeedChecked:
     """A feed part with what the chain adds: brackets of the span and the times of its anchors."""
 
     proof: FeedProof
     part: FeedPart
-    gateway: _GatewayRecord
+    gateway: GatewayRecord
     lower: LogLeaf | None
     upper: LogLeaf
+
+    @property
+    def audiences(self) -> set[int]:
+        """The audiences of the asked slots."""
+        return {audience_of(slot) for slot in self.part.slots if slot != CONTROL_SLOT}
 
 
 class _Judge:
@@ -114,6 +104,8 @@ class _Judge:
         self._names: dict[bytes, str] = {}
 
     def verdict(self) -> Verdict:
+        for leaf in self._chain.leaves:
+            check_record(leaf)
         feeds = [self._feed(part) for part in self._bundle.feeds]
         ids = [feed.proof.claim.feed_id for feed in feeds]
         if ids != sorted(set(ids)):
@@ -152,7 +144,7 @@ class _Judge:
     def _party_name(self, party: bytes) -> str:
         if party not in self._names:
             value = self._state("party", party)
-            self._names[party] = str(value[1]) if value else party.hex()[:8]
+            self._names[party] = party_name(value) if value else party.hex()[:8]
         return self._names[party]
 
     # One feed -------------------------------------------------------------------------------
@@ -161,37 +153,30 @@ class _Judge:
         feed_id = decode_head(part.head).claim.feed_id
         gateway = self._gateway(feed_id)
         proof = check_feed_part(part, gateway.key)
-        if leaf_hash(proof.genesis_leaf) != gateway.genesis_hash:
-            raise ProofError("the feed's genesis is not the enrolled one")
-        if self._state("frozen", feed_id) is not None:
-            raise UncheckableError(f"feed {feed_id.hex()[:8]}: a conflict is on the chain")
+        check_enrolled_genesis(proof, gateway)
+        self._check_not_frozen(feed_id)
         lower, upper = self._brackets(proof)
-        self._check_revocation(gateway, upper)
+        check_interval(self._request, lower, upper)
+        check_not_revoked(gateway, upper)
+        if gateway.revoked_ms is not None:
+            self._find(Code.REVOKED_LATER, at_ms=gateway.revoked_ms)
         return _FeedChecked(proof=proof, part=part, gateway=gateway, lower=lower, upper=upper)
 
-    def _gateway(self, feed_id: bytes) -> _GatewayRecord:
+    def _check_not_frozen(self, feed_id: bytes) -> None:
+        if self._state("frozen", feed_id) is not None:
+            raise UncheckableError(f"feed {feed_id.hex()[:8]}: a conflict is on the chain")
+
+    def _gateway(self, feed_id: bytes) -> GatewayRecord:
         value = self._state("gateway", feed_id)
         if value is None:
             raise ProofError(f"feed {feed_id.hex()[:8]} is not enrolled on this chain")
-        try:
-            version, party, alg, spki, level, genesis_hash, _, revoked_ms = value
-        except ValueError:
-            raise UncheckableError("gateway record of a layout that is not known here") from None
-        if version != RECORD_VERSION:
-            raise UncheckableError(f"gateway record of version {version}")
-        return _GatewayRecord(
-            party=party,
-            key=PublicKey(alg, spki),
-            level=level,
-            genesis_hash=genesis_hash,
-            revoked_ms=revoked_ms,
-        )
+        return gateway_record(value)
 
     def _anchors(self, feed_id: bytes, epoch: int) -> list[LogLeaf]:
         return [
             leaf
             for leaf in self._chain.leaves
-            if leaf.record[0] == RECORD_ANCHOR and leaf.record[1:3] == (feed_id, epoch)
+            if leaf.record[0] == RECORD_ANCHOR and feed_of(leaf) == (feed_id, epoch)
         ]
 
     def _brackets(self, proof: FeedProof) -> tuple[LogLeaf | None, LogLeaf]:
@@ -214,34 +199,18 @@ class _Judge:
             raise UncheckableError("the head is not anchored")
         if proof.base is not None and lower is None:
             raise UncheckableError("the block before the span is not anchored")
-        if upper.time_ms < self._request.to_ms:
-            raise UncheckableError("the last block was anchored before the interval ends")
-        if lower is not None and lower.time_ms > self._request.from_ms:
-            raise UncheckableError("the block before the span was anchored after it begins")
         return lower, upper
-
-    def _check_revocation(self, gateway: _GatewayRecord, upper: LogLeaf) -> None:
-        if gateway.revoked_ms is None:
-            return
-        if gateway.revoked_ms <= upper.time_ms:
-            raise ProofError("the head was anchored after its key was revoked")
-        self._find(Code.REVOKED_LATER, at_ms=gateway.revoked_ms)
 
     # The device -----------------------------------------------------------------------------
 
-    def _device_rows(self) -> list[_DeviceRow]:
+    def _device_rows(self) -> list[DeviceRow]:
         device_id = self._request.device_id
         value = self._state("device", device_id)
-        if value is None or value[0] != RECORD_VERSION:
+        if value is None:
             raise UncheckableError(f"device {device_id} is not recorded on the chain")
-        return [
-            _DeviceRow(
-                feed_id=row[0], slot=row[1], descriptor_hash=row[2], from_ms=row[3], to_ms=row[4]
-            )
-            for row in value[1]
-        ]
+        return device_rows(value)
 
-    def _check_device(self, rows: list[_DeviceRow], feeds: list[_FeedChecked]) -> None:
+    def _check_device(self, rows: list[DeviceRow], feeds: list[_FeedChecked]) -> None:
         """Every place that the device ever had is shown, or shown to be empty over the span."""
         by_feed = {feed.proof.claim.feed_id: feed for feed in feeds}
         wanted: dict[bytes, set[int]] = {feed_id: {CONTROL_SLOT} for feed_id in by_feed}
@@ -260,19 +229,15 @@ class _Judge:
             if len(wanted[feed_id]) == 1:
                 raise FormatError("bundle", "a feed in which the device does not stand")
 
-    def _check_row(self, row: _DeviceRow, feed: _FeedChecked) -> None:
+    def _check_row(self, row: DeviceRow, feed: _FeedChecked) -> None:
+        if row.slot not in feed.part.slots:
+            raise UncheckableError(f"whether slot {row.slot} stands in the span is not shown")
         shown = feed.proof.slots.get(row.slot)
         if shown is None:
-            _check_not_there(row.slot, feed)
+            self._find(Code.ABSENT, slot=row.slot)
             return
-        body = shown.descriptor.body
-        if not isinstance(body, list) or len(body) < 3 or body[1] != self._request.device_id:
-            raise ProofError(f"slot {row.slot} describes another device")
-        first = next((e for _, _, e in shown.entries if e.kind == KIND_DESCRIPTOR), None)
-        if first is None or first.srcseq:
-            return  # the slot began before the span
-        if sha256(encode(first.body)) != row.descriptor_hash:
-            raise ProofError(f"slot {row.slot}: the descriptor is not the recorded one")
+        check_device_named(shown, self._request.device_id)
+        check_recorded_descriptor(shown, row)
 
     # Words for the verdict ------------------------------------------------------------------
 
@@ -298,29 +263,31 @@ class _Judge:
 
     def _describe_control(self, shown: SlotProof) -> None:
         for _, _, entry in shown.entries:
-            if entry.kind == KIND_CLOCK_STEP and isinstance(entry.body, list):
-                self._find(Code.CLOCK_STEP, before_us=entry.body[1], after_us=entry.body[2])
+            if entry.kind == KIND_CLOCK_STEP:
+                before_us, after_us = _numbers(entry.body, 1, 3)
+                self._find(Code.CLOCK_STEP, before_us=before_us, after_us=after_us)
 
     def _describe_slot(self, shown: SlotProof, feed: _FeedChecked) -> None:
         entries = [entry for _, _, entry in shown.entries]
         body = shown.descriptor.body
+        channel = str(body[2])
         readings = [entry for entry in entries if not _is_note(entry)]
         inside = [entry for entry in readings if self._inside(entry)]
         self._find(
             Code.COMPLETE,
             slot=shown.slot,
-            channel=body[2],
+            channel=channel,
             readings=len(readings),
             inside=len(inside),
-            seq_by=body[5] if len(body) > 5 else "gateway",
+            seq_by=str(body[5]) if len(body) > 5 else "gateway",
         )
         for entry in entries:
-            if entry.kind == KIND_GAP and isinstance(entry.body, list) and len(entry.body) >= 4:
-                _, reason, from_us, to_us = entry.body[:4]
-                self._find(Code.GAP, channel=body[2], reason=reason, from_us=from_us, to_us=to_us)
-        self._describe_clock(readings, feed, body[2])
+            if entry.kind == KIND_GAP:
+                reason, from_us, to_us = _numbers(entry.body, 1, 4)
+                self._find(Code.GAP, channel=channel, reason=reason, from_us=from_us, to_us=to_us)
+        self._describe_clock(readings, feed, channel)
         if shown.last.retired:
-            self._find(Code.RETIRED, channel=body[2])
+            self._find(Code.RETIRED, channel=channel)
 
     def _inside(self, entry: Entry) -> bool:
         wall_us = entry.time.wall_us
@@ -353,36 +320,30 @@ class _Judge:
         """Who mirrored and who opened; a statement about anything outside the span is refused."""
         by_feed = {(f.proof.claim.feed_id, f.proof.claim.epoch): f for f in feeds}
         opened: dict[bytes, set[tuple[bytes, int]]] = {}
-        mirrored: dict[bytes, int] = {}
+        mirrored: set[bytes] = set()
         for leaf in self._chain.leaves:
-            record = leaf.record
-            if record[0] == RECORD_ANCHOR:
-                if record[1:3] not in by_feed:
-                    raise FormatError("chain part", "an anchor of a feed that is not shown")
+            if feed_of(leaf) not in by_feed:
+                raise FormatError("chain part", "a record of a feed that is not shown")
+            if leaf.record[0] == RECORD_ANCHOR:
                 continue
-            if record[0] not in (RECORD_MIRROR, RECORD_OPENED):
-                raise FormatError("chain part", f"a record of kind {record[0]} is not a bundle's")
-            feed = by_feed.get((record[1], record[2]))
-            headers = {h.height: h for h in feed.proof.headers} if feed else {}
-            header = headers.get(record[3])
-            if feed is None or header is None:
-                raise FormatError("chain part", "a statement about a block outside the span")
-            if record[0] == RECORD_MIRROR:
-                _same_digest(record[4], header.digest)
-                mirrored[record[5]] = max(mirrored.get(record[5], 0), record[3])
-                continue
-            _same_digest(record[5], header.digest)
-            if record[6] is not True:
-                self._find(Code.DISPUTED, party=self._party_name(record[7]), height=record[3])
-            elif record[7] != feed.gateway.party and record[4] in _audiences(feed):
-                opened.setdefault(record[7], set()).add((record[1], record[3]))
+            statement = block_statement(leaf)
+            feed = by_feed[statement.feed]
+            check_statement(statement, feed.proof)
+            if statement.ok is None:
+                mirrored.add(statement.party)
+            elif not statement.ok:
+                name = self._party_name(statement.party)
+                self._find(Code.DISPUTED, party=name, height=statement.height)
+            elif counts_as_opened(statement, feed.gateway) and statement.audience in feed.audiences:
+                place = (statement.feed[0], statement.height)
+                opened.setdefault(statement.party, set()).add(place)
         self._describe_statements(feeds, opened, mirrored)
 
     def _describe_statements(
         self,
         feeds: list[_FeedChecked],
         opened: dict[bytes, set[tuple[bytes, int]]],
-        mirrored: dict[bytes, int],
+        mirrored: set[bytes],
     ) -> None:
         blocks = {(f.proof.claim.feed_id, h.height) for f in feeds for h in f.proof.headers}
         for party, heights in sorted(opened.items()):
@@ -425,21 +386,59 @@ def _is_note(entry: Entry) -> bool:
     return entry.kind in (KIND_DESCRIPTOR, KIND_GAP, KIND_SUMMARY)
 
 
-def _same_digest(stated: object, digest: bytes) -> None:
-    if stated != digest:
+def _numbers(body: object, first: int, end: int) -> list[int | None]:
+    """Elements [first, end) of an entry's body where they are numbers: a gateway may write any."""
+    items = body[first:end] if isinstance(body, list) else []
+    found = [item if type(item) is int else None for item in items]
+    return found + [None] * (end - first - len(found))
+
+
+def check_enrolled_genesis(proof: FeedProof, gateway: GatewayRecord) -> None:
+    """The feed begins with the genesis leaf that was enrolled."""
+    if leaf_hash(proof.genesis_leaf) != gateway.genesis_hash:
+        raise ProofError("the feed's genesis is not the enrolled one")
+
+
+def check_interval(request: Request, lower: LogLeaf | None, upper: LogLeaf) -> None:
+    """The asked interval lies between the two anchors, in the chain's own time."""
+    if upper.time_ms < request.to_ms:
+        raise UncheckableError("the last block was anchored before the interval ends")
+    if lower is not None and lower.time_ms > request.from_ms:
+        raise UncheckableError("the block before the span was anchored after it begins")
+
+
+def check_not_revoked(gateway: GatewayRecord, upper: LogLeaf) -> None:
+    """The head was anchored before its key was revoked; the dates are the chain's."""
+    if gateway.revoked_ms is not None and gateway.revoked_ms <= upper.time_ms:
+        raise ProofError("the head was anchored after its key was revoked")
+
+
+def check_device_named(shown: SlotProof, device_id: str) -> None:
+    """The slot's descriptor is of the device that was asked for."""
+    body = shown.descriptor.body
+    if not isinstance(body, list) or len(body) < 3 or body[1] != device_id:
+        raise ProofError(f"slot {shown.slot} describes another device")
+
+
+def check_recorded_descriptor(shown: SlotProof, row: DeviceRow) -> None:
+    """Where the slot begins inside the span, it begins with the descriptor that was recorded."""
+    first = next((entry for _, _, entry in shown.entries), None)
+    if first is None or first.srcseq:
+        return
+    if sha256(encode(first.body)) != row.descriptor_hash:
+        raise ProofError(f"slot {row.slot}: the descriptor is not the recorded one")
+
+
+def check_statement(statement: BlockStatement, proof: FeedProof) -> None:
+    """The statement is about a block of the span, by its digest."""
+    first = proof.headers[0].height if proof.headers else 0
+    if not first <= statement.height < first + len(proof.headers):
+        raise FormatError("chain part", "a statement about a block outside the span")
+    header = proof.headers[statement.height - first]
+    if statement.block_digest != header.digest:
         raise ProofError("a statement is about another block of the same height")
 
 
-def _audiences(feed: _FeedChecked) -> set[int]:
-    return {audience_of(slot) for slot in feed.part.slots if slot != CONTROL_SLOT}
-
-
-def _check_not_there(slot: int, feed: _FeedChecked) -> None:
-    """Raises unless no run of the slot's audience in the span lists it."""
-    audience = audience_of(slot)
-    shown = {height for height, held, _ in feed.part.run_heads if held == audience}
-    for header in feed.part.headers:
-        if header.run_digest(audience) is not None and header.height not in shown:
-            raise UncheckableError(f"whether slot {slot} stands at height {header.height} is open")
-    if any(slot in head.slots for _, held, head in feed.part.run_heads if held == audience):
-        raise ProofError(f"slot {slot} stands in the span and is not shown")
+def counts_as_opened(statement: BlockStatement, gateway: GatewayRecord) -> bool:
+    """Only another organisation's word says that a run could be opened."""
+    return statement.party != gateway.party
