@@ -15,13 +15,13 @@ from consortium.transaction import (
     new_transaction,
     sign_transaction,
 )
+from consortium.wire import SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED
 from gateway.config import PeerConfig
 from gateway.errors import ConfigError
 from ledger.signing import Signer
 
 NOT_AFTER_AHEAD: Final = 10_000
 OUTGOING_MAX: Final = 64
-SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED = 2, 6, 7
 
 
 class StreamConversation:

@@ -221,7 +221,7 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
         slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
         entries += damage_entries(maker, slots)
     for device in config.devices:
-        if not device.spec.source.startswith("mqtt:"):
+        if not device.spec.source.startswith("mqtt:") or not config.broker.persistent:
             maker.mark_absent(device.spec.id, GapReason.GATEWAY_DOWN)
     data = [encode_entry(entry) for entry in entries]
     first = disk.journal.append(data)

@@ -40,6 +40,7 @@ class BrokerConfig:
 
     host: str = "127.0.0.1"
     port: int = 1883
+    persistent: bool = True  # false: the broker keeps nothing while this box is away
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None  # set: TLS, and the broker's certificate must be signed by this
@@ -259,6 +260,7 @@ class _Reader:
         broker = BrokerConfig(
             host=table.get("host", str, BrokerConfig().host),
             port=table.number("port", BrokerConfig().port, low=1, high=65_535),
+            persistent=table.get("persistent", bool, default=True),
             username=table.get("username", str, None),
             password_file=self._optional_file(table, "password_file"),
             ca_file=self._optional_file(table, "ca_file"),

@@ -45,6 +45,7 @@ uri = "{key_uri}"             # pkcs11:token=...;object=...;module-path=...;pin-
 [broker]
 # host = "127.0.0.1"
 # port = 1883                 # {broker}
+# persistent = true           # false: a broker that keeps nothing while this box is away
 # username = "gateway"        # with password_file = "..." where the broker asks for them
 # ca_file = "ca.pem"          # set: TLS
 """

@@ -86,7 +86,7 @@ def account(
     state.
     """
     held = Counter(opened_value(row) for row in opened)
-    promised = Counter(item.value for item in sent if item.puback)
+    promised = Counter(item.value for item in sent if item.puback and channel.acknowledged)
     offered = Counter(item.value for item in sent)
     missing = sum((promised - held).values())
     twice = 0 if channel.sampled else sum((held - offered).values())
@@ -112,23 +112,22 @@ def account(
 
 
 def _not_held(sent: Sequence[Sent], opened: Sequence[dict[str, Any]]) -> list[Sent]:
-    """What was sent and was not counted within the time that a line takes.
+    """What was sent and not counted: each counted value answers the latest equal one sent before.
 
     Equal values are told apart by time alone, as a tag that is seen again and again.
     """
-    waiting: dict[Value, list[int]] = {}
-    for row in sorted(opened, key=lambda row: -(row["wall_us"] or 0)):
-        waiting.setdefault(opened_value(row), []).append(row["wall_us"] or 0)
-    lost = []
-    for item in sorted(sent, key=lambda item: item.unix_us):
-        times = waiting.get(item.value, [])
-        while times and times[-1] < item.unix_us - CLOCK_SLACK_US:
-            times.pop()
-        if times and times[-1] <= item.unix_us + LINE_US_MAX:
-            times.pop()
-        else:
-            lost.append(item)
-    return lost
+    left = sorted(sent, key=lambda item: item.unix_us)
+    for row in sorted(opened, key=lambda row: row["wall_us"] or 0):
+        value, counted_us = opened_value(row), row["wall_us"] or 0
+        answered = [
+            item
+            for item in left
+            if item.value == value
+            and counted_us - LINE_US_MAX <= item.unix_us <= counted_us + CLOCK_SLACK_US
+        ]
+        if answered:
+            left.remove(answered[-1])
+    return left
 
 
 def _covered(unix_us: int, gaps: Sequence[dict[str, Any]]) -> bool:

@@ -96,14 +96,14 @@ def actors(folder: Path) -> tuple[Actor, Actor]:
     return cold_room, truck
 
 
-def channels() -> tuple[Channel, ...]:
-    """What the account and the page follow."""
+def channels(*, broker_keeps: bool) -> tuple[Channel, ...]:
+    """What the account and the page follow. broker_keeps: its PUBACK is a promise that holds."""
     return (
         Channel("cold-room", "probe-1", "temperature", acknowledged=False, sampled=True),
         Channel("cold-room", "dock-reader", "tags", acknowledged=False, limits=None),
-        Channel("cold-room", "fridge-1", "temperature", acknowledged=True),
+        Channel("cold-room", "fridge-1", "temperature", acknowledged=broker_keeps),
         Channel("truck", "truck-gnss", "position", acknowledged=False, limits=None),
-        Channel("truck", "cargo-probe", "DS18B20-1/temperature", acknowledged=True),
+        Channel("truck", "cargo-probe", "DS18B20-1/temperature", acknowledged=broker_keeps),
     )
 
 
@@ -118,6 +118,7 @@ def gateway_toml(
     key_uri: str,
     development: bool,
     broker_port: int,
+    broker_keeps: bool,
     node: tuple[str, Path, str],
     reader: str,
     recovery: str,
@@ -130,7 +131,7 @@ def gateway_toml(
         f'[key]\nuri = "{key_uri}"',
         "[seal]\ncount = 500\ninterval_s = 2\nidle_s = 4",
         "[status]\nport = 0",
-        f"[broker]\nport = {broker_port}",
+        f"[broker]\nport = {broker_port}\npersistent = {str(broker_keeps).lower()}",
         f'[[consortium]]\naddress = "{address}"\ncertificate = "{certificate}"',
         f'genesis_sha256 = "{genesis}"',
         f'[[audience]]\nid = 1\nname = "the goods"\nreaders = ["{reader}", "{recovery}"]',

@@ -110,7 +110,7 @@ class Play:
         # A broker keeps nothing for a subscriber that it never saw: gateways first, devices then.
         await self.until(self._all_subscribed, 20.0, "the gateways' connection to the broker")
         await self._start_fleet(broker_port)
-        for channel in channels():
+        for channel in channels(broker_keeps=self.stage.broker_keeps):
             path = self.folder / "sent" / f"{channel.device}.jsonl"
             self.tails.append(SentTail(path, channel, self.events))
             if channel.limits:
@@ -156,6 +156,7 @@ class Play:
                 key_uri=token.uri("ledger") if token else f"file:{data_dir / 'key.pem'}",
                 development=token is None,
                 broker_port=broker_port,
+                broker_keeps=self.stage.broker_keeps,
                 node=(f"127.0.0.1:{node_port}", self.home / "tls_certificate.pem", self.genesis),
                 reader=reader_key(self.home).hex(),
                 recovery=reader_public(os.urandom(32)).hex(),
@@ -295,7 +296,10 @@ class Play:
         """The account of every channel, out of the chain machine's read model."""
         model = ReadModel(self.home / "read_model.sqlite")
         try:
-            return [self._row(model, channel) for channel in channels()]
+            return [
+                self._row(model, channel)
+                for channel in channels(broker_keeps=self.stage.broker_keeps)
+            ]
         finally:
             model.close()
 
@@ -330,7 +334,7 @@ class Play:
         """Tells the page of every signed gap."""
         with sqlite3.connect(self.home / "read_model.sqlite") as db:
             rows = db.execute("SELECT device_id, leaf_index, from_wall_us, to_wall_us FROM gaps")
-            devices = {c.device: c.actor for c in channels()}
+            devices = {c.device: c.actor for c in channels(broker_keeps=True)}
             for device, index, start_us, end_us in rows.fetchall():
                 if start_us and end_us and device in devices:
                     self._band(

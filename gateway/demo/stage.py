@@ -42,6 +42,7 @@ class Stage:
     folder: Path
     programs: dict[str, Program] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    broker_keeps: bool = True
 
     async def start(
         self, name: str, command: Sequence[str], environment: dict[str, str] | None = None
@@ -199,6 +200,7 @@ async def start_broker(stage: Stage) -> int:
     if program:
         command = [program, "-c", str(_broker_config(stage.folder / "broker", port))]
     else:
+        stage.broker_keeps = False
         stage.notes.append(
             "mosquitto is not installed: a stand-in broker, nothing survives its end"
         )
