@@ -9,7 +9,7 @@ from typing import Final
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.feeds import FeedRoom
 from consortium.node import ChainNode
-from consortium.queries import SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED
+from consortium.wire import SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED
 from ledger.canonical import encode
 from ledger.chain_proof import RECORD_MIRROR, RECORD_OPENED, decode_chain_part, decode_log_leaf
 from ledger.entry import audience_of

@@ -12,7 +12,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TEST_FILE = re.compile(r"`(tests/[\w/.]+\.py)`")
 MODULE = re.compile(
-    r"`((?:ledger|logistics|firmware_bridge|gateway|consortium|portal)(?:\.[a-z_0-9]+)+)`"
+    r"`((?:ledger|logistics|firmware_bridge|gateway|consortium|portal)(?:\.(?!toml)[a-z_0-9]+)+)`"
 )
 
 

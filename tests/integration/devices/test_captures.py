@@ -17,7 +17,7 @@ from firmware_bridge.codecs.payloads import decode_tasmota
 from firmware_bridge.codecs.probe import decode_w1_slave
 from firmware_bridge.codecs.rfid_uhf import R200Decoder
 from firmware_bridge.devices import DeviceSpec, Observation
-from logistics.reading import Position, TagSighting
+from logistics.reading import Position, TagSighting, Telemetry
 
 ROOT = Path(__file__).parents[3]
 RECORDED = ROOT.parent / "shared" / "captures"
@@ -132,7 +132,7 @@ def test_probe_texts_give_their_stated_values_and_no_others() -> None:
         values = [
             e.record.value
             for e in decode_w1_slave(case["text"].encode())
-            if isinstance(e, Observation)
+            if isinstance(e, Observation) and isinstance(e.record, Telemetry)
         ]
         assert ([case["celsius"] * 10_000] if case["ok"] is True else []) == values
 

@@ -13,6 +13,7 @@ import pytest
 from firmware_bridge.bridge import MqttBridge
 from firmware_bridge.devices import Arrival, DeviceSpec, Reason
 from firmware_bridge.transports.mqtt import BrokerAddress
+from logistics.reading import Telemetry
 
 TOPIC = "zigbee2mqtt/fridge-1"
 
@@ -49,7 +50,8 @@ async def publish(broker: Any, *payloads: bytes, qos: int = 1, retain: bool = Fa
 
 
 def values(arrivals: list[Arrival]) -> list[int]:
-    return [item.record.value for arrival in arrivals for item in arrival.observations]
+    records = [item.record for arrival in arrivals for item in arrival.observations]
+    return [record.value for record in records if isinstance(record, Telemetry)]
 
 
 async def test_a_message_that_was_not_acknowledged_comes_again_after_a_reconnect(

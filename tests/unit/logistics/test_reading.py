@@ -78,7 +78,8 @@ def test_every_item_of_a_body_is_checked(name: str) -> None:
     record = EXAMPLES[name]
     body = record.to_body()
     for index in range(len(body)):
-        for wrong in ([], 1.5, 1 << 70, "x" * 300, b"x" * 300, True, -(1 << 70)):
+        wrongs: list[Any] = [[], 1.5, 1 << 70, "x" * 300, b"x" * 300, True, -(1 << 70)]
+        for wrong in wrongs:
             with pytest.raises(BodyError):
                 type(record).from_body([*body[:index], wrong, *body[index + 1 :]])
 
@@ -87,7 +88,8 @@ def test_every_item_of_a_body_is_checked(name: str) -> None:
 def test_a_body_of_another_length_or_version_is_refused(name: str) -> None:
     record = EXAMPLES[name]
     body = record.to_body()
-    for wrong in ([], body[:-1], [*body, 0], [2, *body[1:]], None, {}, "body"):
+    wrongs: list[Any] = [[], body[:-1], [*body, 0], [2, *body[1:]], None, {}, "body"]
+    for wrong in wrongs:
         with pytest.raises(BodyError):
             type(record).from_body(wrong)
 
