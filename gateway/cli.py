@@ -14,7 +14,7 @@ from typing import Any, Final
 from gateway.chain_door import open_door
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, read_config
-from gateway.init import Wish, initialise
+from gateway.init import Wish, broker_answers, found_devices, initialise
 from gateway.status import StatusServer
 
 PID_NAME: Final = "gateway.pid"
@@ -84,6 +84,10 @@ def _init(arguments: argparse.Namespace) -> int:
         readers=tuple(arguments.reader),
     )
     code = asyncio.run(initialise(wish))
+    for name, driver, source, _ in found_devices():
+        sys.stderr.write(f"found: {name} ({driver}) at {source}\n")
+    broker = "answers" if broker_answers() else "none answers"
+    sys.stderr.write(f"broker on port 1883: {broker}\n")
     sys.stderr.write(
         f"configuration: {arguments.config}\nenrolment code (wharf chain enrol CODE):\n"
     )

@@ -26,6 +26,7 @@ GNSS_HOLD_US: Final = 600_000_000  # ten minutes of a 50 ppm crystal stay far be
 DRIFT_PPM: Final = 50
 # No wall time before this program existed can be true: 2026-01-01.
 WALL_US_MIN: Final = 1_767_225_600_000_000
+WALL_US_END: Final = 4_102_444_800_000_000  # 2100-01-01: a receiver that says more has lost count
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,13 @@ class TimeModel:
         if gnss is not None:
             age_us = mono_us - self._gnss_at_us
             unc_us = GNSS_UNCERTAINTY_US + max(0, age_us) * DRIFT_PPM // 1_000_000
-            agrees = abs(gnss - offset_us) <= unc_us + wall.error_us
-            if wall.synchronised and agrees:
+            apart_us = abs(gnss - offset_us)
+            if not wall.synchronised:
+                return gnss, QUALITY_GNSS, unc_us
+            if apart_us <= unc_us + wall.error_us:
                 return offset_us, QUALITY_AUTHENTICATED, min(unc_us, wall.error_us)
-            return gnss, QUALITY_GNSS, unc_us
+            # Two sources that contradict each other: neither is believed further than they differ.
+            return offset_us, QUALITY_NTP, max(apart_us, wall.error_us)
         if wall.wall_us < WALL_US_MIN:
             return 0, QUALITY_NONE, 0
         if wall.synchronised:
@@ -108,7 +112,7 @@ class TimeModel:
 
     def observe_gnss(self, gnss_time_ms: int, mono_us: int) -> None:
         """Takes a receiver's time with a fix; what lies before this program existed is ignored."""
-        if gnss_time_ms * 1000 >= WALL_US_MIN:
+        if WALL_US_MIN <= gnss_time_ms * 1000 < WALL_US_END:
             self._gnss_offset_us = gnss_time_ms * 1000 - mono_us
             self._gnss_at_us = mono_us
 
@@ -136,12 +140,13 @@ class _Timex(ctypes.Structure):
 
 
 _TIME_ERROR: Final = 5
+_LIBC: Final = ctypes.CDLL(None)
 
 
 def system_wall() -> WallReading:
     """The system clock with the kernel's own word on whether it is disciplined (adjtimex)."""
     timex = _Timex()
-    state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+    state = _LIBC.adjtimex(ctypes.byref(timex))
     synchronised = 0 <= state < _TIME_ERROR
     error_us = int(timex.maxerror) if synchronised else RTC_UNCERTAINTY_US
     return WallReading(time.time_ns() // 1000, synchronised, error_us)

@@ -30,6 +30,7 @@ from ledger.store_exchange import StoreSource
 RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 8.0
 ANCHOR_POLL_S: Final = 1.0
+OPENED_POLL_S: Final = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -165,7 +166,8 @@ class Uplink:
             wanted = self.progress.anchored_height + 1
             if head is not None and (head.claim.height >= wanted or not opened_all):
                 await self._ask(min(wanted, head.claim.height))
-            await asyncio.sleep(ANCHOR_POLL_S)
+            settled = head is None or head.claim.height < self.progress.anchored_height + 1
+            await asyncio.sleep(OPENED_POLL_S if settled else ANCHOR_POLL_S)
 
     async def _ask(self, height: int) -> None:
         feed_id, epoch = self._feed

@@ -76,6 +76,8 @@ async def _show(
     begun = time.monotonic()
 
     def say(text: str) -> None:
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[K")
         sys.stdout.write(f"[{time.monotonic() - begun:5.1f} s] {text}\n")
         sys.stdout.flush()
 

@@ -197,10 +197,24 @@ class Play:
             if steps and elapsed >= steps[0][0]:
                 await steps.pop(0)[1]()
             await self._tick()
+            self._show_progress(int(elapsed))
             self.events.write(
                 "progress", done=int(elapsed), total=int(END_S), text="the trip is under way"
             )
         return first_ms, _now_ms()
+
+    def _show_progress(self, done_s: int) -> None:
+        """One line that moves, on a terminal only."""
+        if not sys.stdout.isatty():
+            return
+        said = sum(tail.count for tail in self.tails)
+        sealed = sum(watch.height("sealed_height") + 1 for watch in self.watches.values())
+        anchored = sum(watch.height("anchored_height") + 1 for watch in self.watches.values())
+        bar = "#" * (done_s * 30 // int(END_S))
+        done = f"{done_s}/{int(END_S)} s"
+        line = f"  [{bar:<30}] {done}  said {said}  blocks {sealed}  anchored {anchored}"
+        sys.stdout.write(f"\r{line}\x1b[K\r")
+        sys.stdout.flush()
 
     async def _tick(self) -> None:
         self.stage.check_running()
