@@ -50,6 +50,7 @@ OUTAGE_S: Final = (14.0, 30.0)  # from, to, seconds after the first reading
 KILL_S: Final = (36.0, 40.0)
 END_S: Final = 56.0
 SETTLE_S: Final = 40.0
+SEALED_AFTER_S: Final = 3.0
 PARTY_SLUGS: Final = {"cold-room": "cold-store", "truck": "carrier"}
 
 Say = Callable[[str], None]
@@ -291,13 +292,14 @@ class Play:
         """Stops the devices and waits until everything taken is anchored and opened."""
         self.say("devices stop; the rest is anchored and opened")
         await self.stage.stop("devices")
-        await asyncio.sleep(1.0)
         targets = dict.fromkeys(self.watches, -1)
+        # Longer than a seal's interval: what was on its way is in a block by then.
+        last_sealed_s = time.monotonic() + SEALED_AFTER_S
 
         def settled() -> bool:
             for name, watch in self.watches.items():
                 report = watch.report
-                if targets[name] < 0:
+                if targets[name] < 0 and time.monotonic() > last_sealed_s:
                     idle = report.get("pending") == 0 and report.get("signed_height", -1) >= 0
                     targets[name] = watch.height("sealed_height") if idle else -1
                 if not 0 <= targets[name] <= watch.height("opened_height"):
