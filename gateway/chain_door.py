@@ -18,6 +18,7 @@ from consortium.transaction import (
 from consortium.wire import SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED
 from gateway.config import PeerConfig
 from gateway.errors import ConfigError
+from ledger.hashing import sha256
 from ledger.signing import Signer
 
 NOT_AFTER_AHEAD: Final = 10_000
@@ -103,6 +104,10 @@ class ClientDoor:
         answer = await self._client.submit(await sign_transaction(transaction, signer))
         if answer.code:
             raise RefusedError(answer.code, answer.text)
+
+    async def chain(self) -> tuple[bytes, int]:
+        """(digest of the genesis document that it hands out, height)."""
+        return sha256(await self._client.genesis()), (await self._client.status()).height
 
     async def aclose(self) -> None:
         """Closes the channel."""

@@ -8,14 +8,17 @@ import os
 import signal
 import sys
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.chain_door import open_door
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, read_config
+from gateway.doctor import examine, words
 from gateway.init import Wish, broker_answers, found_devices, initialise
 from gateway.status import StatusServer
+from gateway.supervision import notify, watchdog_interval_s
 
 PID_NAME: Final = "gateway.pid"
 _EXAMPLES = """examples:
@@ -33,6 +36,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    doctor = commands.add_parser("doctor", help="is this box well? each finding with its mend")
+    doctor.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(run=_doctor)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_init(actions.add_parser("init", help="find devices, make the key, write gateway.toml"))
     run = actions.add_parser("run", help="take readings in until stopped")
@@ -125,12 +132,25 @@ async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> 
     pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
     server.start()
+    alive = asyncio.create_task(_stay_alive(opened))
     try:
         await opened.gateway.run(stop)
     finally:
+        notify("STOPPING=1")
+        alive.cancel()
         server.close()
         port_file.unlink(missing_ok=True)
         pid_file.unlink(missing_ok=True)
+
+
+async def _stay_alive(opened: Opened) -> None:
+    """Tells the supervisor that the intake still moves; a hung one is ended and started anew."""
+    notify("READY=1")
+    interval_s = watchdog_interval_s()
+    while interval_s is not None:
+        await opened.gateway.breathe()
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)
 
 
 def _seal(arguments: argparse.Namespace) -> int:
@@ -143,14 +163,41 @@ def _seal(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    config = read_config(arguments.config)
+    try:
+        report: dict[str, Any] | None = _ask_report(config)
+    except (OSError, ValueError):
+        report = None
+    findings = asyncio.run(examine(config, report))
+    well = all(finding.good for finding in findings)
+    if arguments.json:
+        rows = [asdict(finding) for finding in findings]
+        sys.stdout.write(json.dumps({"well": well, "findings": rows}) + "\n")
+    else:
+        sys.stdout.write(words(findings, _coloured) + "\n")
+    return 0 if well else 1
+
+
+def _coloured(good: bool, text: str) -> str:  # noqa: FBT001  # what it says is the colour
+    if not sys.stdout.isatty():
+        return text
+    return f"\x1b[{32 if good else 31}m{text}\x1b[0m"
+
+
+def _ask_report(config: GatewayConfig) -> dict[str, Any]:
+    """The running gateway's report; raises OSError or ValueError where it does not answer."""
+    port = int((config.data_dir / "status.port").read_text(encoding="ascii"))
+    url = f"http://{config.status.host}:{port}/status.json"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        report: dict[str, Any] = json.load(answer)
+        return report
+
+
 def _status(arguments: argparse.Namespace) -> int:
     config = read_config(arguments.config)
-    port_file = config.data_dir / "status.port"
     try:
-        port = int(port_file.read_text(encoding="ascii"))
-        url = f"http://{config.status.host}:{port}/status.json"
-        with urllib.request.urlopen(url, timeout=5) as answer:  # http on loopback, built above
-            report = json.load(answer)
+        report = _ask_report(config)
     except (OSError, ValueError) as error:
         sys.stderr.write(
             f"the gateway does not answer ({error}); is `wharf gateway run` running?\n"

@@ -107,6 +107,7 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     pending = deque(disk.found.pending)
     pending.extend(_first_entries(disk, config, maker))
     intake = Intake(disk.journal, maker, pending, deliveries=Deliveries(disk.found.marks))
+    intake.after_full = lambda: _mark_unacknowledged(config, maker, GapReason.DISK_FULL)
     cutter = Cutter(
         store=disk.store,
         intake=intake,
@@ -220,13 +221,18 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
     if disk.damage.corruptions:
         slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
         entries += damage_entries(maker, slots)
-    for device in config.devices:
-        if not device.spec.source.startswith("mqtt:") or not config.broker.persistent:
-            maker.mark_absent(device.spec.id, GapReason.GATEWAY_DOWN)
+    _mark_unacknowledged(config, maker, GapReason.GATEWAY_DOWN)
     data = [encode_entry(entry) for entry in entries]
     first = disk.journal.append(data)
     rows = zip(entries, data, strict=True)
     return [Pending(first + offset, entry, raw) for offset, (entry, raw) in enumerate(rows)]
+
+
+def _mark_unacknowledged(config: GatewayConfig, maker: EntryMaker, reason: GapReason) -> None:
+    """Notes a loss for every device that nobody keeps readings for while they are not taken."""
+    for device in config.devices:
+        if not device.spec.source.startswith("mqtt:") or not config.broker.persistent:
+            maker.mark_absent(device.spec.id, reason)
 
 
 def _report_damage(config: GatewayConfig, recovered: Recovered, found: Found) -> None:

@@ -53,6 +53,8 @@ class Intake:
         self.pending, self.deliveries = pending, deliveries
         self.counts = IntakeCounts()
         self.grown = asyncio.Event()
+        self.after_full: Callable[[], None] = lambda: None
+        self._was_full = False
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
@@ -75,6 +77,10 @@ class Intake:
             await self._commit(items)
             for _ in items:
                 self._queue.task_done()
+            if self._was_full and self._queue.empty():
+                # What waited in the queue is in; what the lines could not keep is lost.
+                self._was_full = False
+                self.after_full()
 
     async def drain(self) -> None:
         """Waits until everything taken so far is durable."""
@@ -122,6 +128,7 @@ class Intake:
             else:
                 if self.counts.full_since_mono_us is not None:
                     _log.warning("disk_has_room accepting=again")
+                    self._was_full = True
                     self.counts.full_since_mono_us = None
                 return first
 

@@ -149,6 +149,18 @@ class Gateway:
             await self._parts.intake.put_made(self._parts.maker.silences)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
 
+    async def breathe(self) -> None:
+        """Returns once the intake has come to a word of ours: it moves."""
+        reached = asyncio.Event()
+
+        def word() -> list[Entry]:
+            reached.set()
+            return []
+
+        if self._parts.intake.counts.full_since_mono_us is None:
+            await self._parts.intake.put_made(word)
+            await reached.wait()
+
     def seal_now(self) -> None:
         """Has a block cut as soon as may be."""
         self._parts.cutter.demand()
