@@ -84,15 +84,24 @@ def check_head(head: Head, key: PublicKey) -> None:
 
 def check_headers(part: FeedPart, claim: HeadClaim) -> None:
     """Check 2: heights consecutive up to the signed one, linked, and under the header root."""
-    headers = part.headers
-    if part.first_height + len(headers) != claim.height + 1:
+    check_reaches_head(part, claim)
+    check_header_names(part, claim)
+    check_links(part)
+    check_header_root(part, claim)
+
+
+def check_reaches_head(part: FeedPart, claim: HeadClaim) -> None:
+    """Check 2: the last header shown is the signed one."""
+    if part.first_height + len(part.headers) != claim.height + 1:
         raise ProofError("headers do not reach the signed height")
-    for height, header in enumerate(headers, part.first_height):
+
+
+def check_header_names(part: FeedPart, claim: HeadClaim) -> None:
+    """Check 2: every header is of the head's feed and epoch, and of its own height."""
+    for height, header in enumerate(part.headers, part.first_height):
         named = (header.feed_id, header.epoch, header.height)
         if named != (claim.feed_id, claim.epoch, height):
             raise ProofError(f"header {height} is of another feed, epoch or height")
-    check_links(part)
-    check_header_root(part, claim)
 
 
 def check_links(part: FeedPart) -> None:
@@ -157,6 +166,12 @@ class Leaves:
         self._used.add(index)
         return self._leaves[index]
 
+    def all_of(self, span: range) -> range:
+        """Check 6: every leaf of a part must be there."""
+        for index in span:
+            self.raw(index)
+        return span
+
     def entry(self, index: int) -> Entry:
         """The entry in a leaf."""
         try:
@@ -180,6 +195,7 @@ def _run_heads(part: FeedPart) -> RunHeads:
             raise FormatError("run head", "outside the span, or given twice")
         check_run_digest(header, audience, head)
         check_run_place(header, audience, head)
+        check_run_audience(header, audience, head)
         runs[height, audience] = head
     if [key[:2] for key in part.run_heads] != sorted(runs):
         raise FormatError("run head", "not in ascending order")
@@ -193,10 +209,14 @@ def check_run_digest(header: BlockHeader, audience: int, head: RunHead) -> None:
 
 
 def check_run_place(header: BlockHeader, audience: int, head: RunHead) -> None:
-    """Check 3: the run lies inside its block and holds its audience's slots only."""
+    """Check 3: the run lies inside its block."""
     end = head.first + head.count
     if not header.start <= head.first < end <= header.size:
         raise ProofError(f"run {audience} of height {header.height} lies outside its block")
+
+
+def check_run_audience(header: BlockHeader, audience: int, head: RunHead) -> None:
+    """Check 3: the run holds its audience's slots only."""
     if audience_of(head.slots[0]) != audience:
         raise ProofError(f"run {audience} of height {header.height} has another audience's slots")
 
@@ -220,7 +240,7 @@ def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: Leaves) -> Sl
         summary = check_summary_place(entry, header=header, run_head=run_head, slot=slot)
         if header.height > part.first_height or part.first_height == 0:
             span = range(summary.first_index, summary.first_index + summary.count)
-            found = [(index, header.height, leaves.entry(index)) for index in span]
+            found = [(index, header.height, leaves.entry(index)) for index in leaves.all_of(span)]
             check_part([item[2] for item in found], summary, previous)
             entries += found
         previous = summary

@@ -202,10 +202,15 @@ def verify_inclusion_receipt(
     parts, (size, index, path) = _receipt_proof(data, PROOF_INCLUSION)
     root = root_from_inclusion(leaf_hash=leaf_hash, index=index, size=size, path=path)
     claim = _claim(parts, root)
-    if claim.size != size:
-        raise ProofError(f"path for size {size} under a head of size {claim.size}")
+    check_signed_size(claim, size)
     verify_claim(claim, parts.signature, key)
     return claim, index
+
+
+def check_signed_size(claim: HeadClaim, size: int) -> None:
+    """The size that a path is for is the one that was signed."""
+    if claim.size != size:
+        raise ProofError(f"path for size {size} under a head of size {claim.size}")
 
 
 def verify_consistency_receipt(
@@ -216,8 +221,9 @@ def verify_consistency_receipt(
     """
     parts, (old, new, path) = _receipt_proof(data, PROOF_CONSISTENCY)
     claim = _claim(parts, new_root)
-    if old != old_size or new != claim.size:
-        raise ProofError("sizes of the path are not the held and the signed one")
+    check_signed_size(claim, new)
+    if old != old_size:
+        raise ProofError(f"path from size {old}, not from the held {old_size}")
     verify_consistency(old_size=old, new_size=new, old_root=old_root, new_root=new_root, path=path)
     verify_claim(claim, parts.signature, key)
     return claim

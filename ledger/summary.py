@@ -50,8 +50,9 @@ class Summary:
 def summary_of(entry: Entry) -> Summary:
     """The summary that an entry of kind 12 holds; raises FormatError."""
     body = entry.body
-    if entry.kind != KIND_SUMMARY or not isinstance(body, list) or len(body) != 6:
-        raise FormatError("summary", "not a summary entry of six elements")
+    check_is_summary(entry)
+    if not isinstance(body, list) or len(body) != 6:
+        raise FormatError("summary", "not six elements")
     if any(type(value) is not int or value < 0 for value in body[:5]) or body[4] > FLAG_RETIRED:
         raise FormatError("summary", "a number is out of range")
     return Summary(
@@ -64,6 +65,12 @@ def summary_of(entry: Entry) -> Summary:
         retired=bool(body[4]),
         stats=body[5],
     )
+
+
+def check_is_summary(entry: Entry) -> None:
+    """What stands at a summary's index is of kind 12."""
+    if entry.kind != KIND_SUMMARY:
+        raise FormatError("summary", f"an entry of kind {entry.kind} in its place")
 
 
 def opens_slot(entry: Entry) -> bool:
@@ -104,8 +111,7 @@ def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | N
     before, None only where the slot begins in this block.
     """
     where = f"height {summary.height}, slot {summary.slot}"
-    if len(entries) != summary.count:
-        raise ProofError(f"{where}: {len(entries)} entries, the summary counts {summary.count}")
+    check_count(entries, summary, where)
     check_beginning(entries, previous, where)
     check_total(summary, previous, where)
     check_own(entries, summary, where)
@@ -113,6 +119,12 @@ def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | N
     check_order(entries, where)
     check_retirement(entries, summary, where)
     check_descriptor(entries, summary, previous, where)
+
+
+def check_count(entries: Sequence[Entry], summary: Summary, where: str) -> None:
+    """As many entries as the summary counts."""
+    if len(entries) != summary.count:
+        raise ProofError(f"{where}: {len(entries)} entries, the summary counts {summary.count}")
 
 
 def check_beginning(entries: Sequence[Entry], previous: Summary | None, where: str) -> None:
