@@ -1,0 +1,139 @@
+"""Each finding of the doctor is red for the fault that it names, and says what to do."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firmware_bridge.keys.file_key import create_file_key
+from gateway.clock import WALL_US_MIN, WallReading
+from gateway.config import GatewayConfig, parse_config
+from gateway.doctor import (
+    Finding,
+    broker_finding,
+    clock_finding,
+    disk_finding,
+    examine,
+    key_finding,
+    port_findings,
+    running_findings,
+    words,
+)
+from ledger.signing import ES256
+
+TEXT = """
+[gateway]
+name = "box"
+party = "Us"
+data_dir = "data"
+development = true
+[key]
+uri = "file:{key}"
+[broker]
+port = {port}
+[[audience]]
+id = 1
+name = "all"
+readers = []
+[[device]]
+id = "fridge"
+driver = "zigbee2mqtt"
+source = "mqtt:zigbee2mqtt/fridge"
+audience = 1
+[[device]]
+id = "rx"
+driver = "nmea"
+source = "serial:{serial}?baud=9600"
+audience = 1
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> GatewayConfig:
+    """A box with a key, a data folder, one port that is there and no broker."""
+    key, serial = tmp_path / "key.pem", tmp_path / "port"
+    create_file_key(str(key), alg=ES256, development=True)
+    serial.touch()
+    (tmp_path / "data").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return parse_config(TEXT.format(key=key, serial=serial, port=port), tmp_path / "gateway.toml")
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    """A running gateway's report that is well, but for the changes."""
+    return {"faults": [], "sealed_height": 10, "anchored_height": 9} | changes
+
+
+def test_a_clock_without_time_or_discipline_is_red() -> None:
+    assert clock_finding(WallReading(WALL_US_MIN + 1, synchronised=True, error_us=5000)).good
+    undisciplined = clock_finding(WallReading(WALL_US_MIN + 1, synchronised=False, error_us=0))
+    unset = clock_finding(WallReading(0, synchronised=False, error_us=0))
+    assert not undisciplined.good
+    assert not unset.good
+    assert "chrony" in unset.mend
+
+
+def test_a_disk_with_room_is_green_and_leaves_no_probe(tmp_path: Path) -> None:
+    finding = disk_finding(tmp_path)
+    assert "a sync takes" in finding.said
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_key_that_signs_is_green_in_development_only(config: GatewayConfig) -> None:
+    assert (await key_finding(config)).good
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+async def test_a_missing_key_says_what_to_do(config: GatewayConfig) -> None:
+    lose(Path(config.key_uri.removeprefix("file:")))
+    finding = await key_finding(config)
+    assert not finding.good
+    assert "PIN" in finding.mend
+
+
+def test_a_broker_that_does_not_answer_is_red(config: GatewayConfig) -> None:
+    finding = broker_finding(config)
+    assert finding is not None
+    assert not finding.good
+    with socket.create_server(("127.0.0.1", config.broker.port)):
+        answered = broker_finding(config)
+    assert answered is not None
+    assert answered.good
+
+
+def test_a_port_that_is_gone_is_red(config: GatewayConfig) -> None:
+    assert [finding.good for finding in port_findings(config)] == [True]
+    Path(config.devices[1].spec.source.removeprefix("serial:").partition("?")[0]).unlink()
+    (gone,) = port_findings(config)
+    assert not gone.good
+    assert "wharf devices" in gone.mend
+
+
+def test_a_gateway_that_stands_still_or_lags_is_red() -> None:
+    assert all(finding.good for finding in running_findings(report()))
+    assert not running_findings(None)[0].good
+    assert not running_findings(report(faults=["disk full"]))[0].good
+    assert not running_findings(report(sealed_height=500))[-1].good
+
+
+async def test_the_whole_examination_names_what_is_missing(config: GatewayConfig) -> None:
+    findings = await examine(config, None)
+    bad = {finding.subject for finding in findings if not finding.good}
+    assert {"broker", "chain", "gateway"} <= bad
+
+
+def test_the_answer_comes_first_and_each_fault_with_its_mend() -> None:
+    findings = [
+        Finding("disk", good=True, said="fine"),
+        Finding("key", good=False, said="gone", mend="plug it"),
+    ]
+    lines = words(findings, lambda _, text: text).splitlines()
+    assert lines[0] == "1 things want a hand"
+    assert any("mend: plug it" in line for line in lines)
+    assert words(findings[:1], lambda _, text: text).startswith("all is well")
