@@ -36,10 +36,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    doctor = commands.add_parser("doctor", help="is this box well? each finding with its mend")
-    doctor.add_argument("--config", type=Path, default=Path("gateway.toml"))
-    doctor.add_argument("--json", action="store_true")
-    doctor.set_defaults(run=_doctor)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_init(actions.add_parser("init", help="find devices, make the key, write gateway.toml"))
     run = actions.add_parser("run", help="take readings in until stopped")
@@ -52,6 +48,19 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     status.add_argument("--config", type=Path, default=Path("gateway.toml"))
     status.add_argument("--json", action="store_true", help="the whole report as JSON")
     status.set_defaults(run=_status)
+
+
+def register_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds `wharf doctor`."""
+    parser = commands.add_parser(
+        "doctor",
+        help="is this box well? each finding with its mend",
+        epilog="examples:\n  wharf doctor --config /etc/wharf/gateway.toml\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.set_defaults(run=_doctor)
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:

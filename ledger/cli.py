@@ -20,16 +20,28 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with every installed command; a missing extra becomes a command that says so."""
+def build_parser(word: str | None = None) -> argparse.ArgumentParser:
+    """The parser with one command, or with all that are installed where there is no such word.
+
+    A command whose extra is missing becomes one that says so.
+    """
     parser = _Parser(prog="wharf", description=_DESCRIPTION)
     parser.add_argument("--log", default="warning", choices=("debug", "info", "warning", "error"))
     commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         metavar="COMMAND", required=True, parser_class=_Parser
     )
-    for point in sorted(entry_points(group=GROUP), key=lambda item: item.name):
+    points = sorted(entry_points(group=GROUP), key=lambda item: item.name)
+    for point in [item for item in points if item.name == word] or points:
         _register(point, commands)
     return parser
+
+
+def _word(argv: Sequence[str]) -> str | None:
+    """The word that is typed: only its room is loaded, so `wharf verify` needs no gateway."""
+    rest = list(argv)
+    while rest and rest[0].startswith("-"):
+        rest = rest[2:] if rest[0] == "--log" else rest[1:]
+    return rest[0] if rest else None
 
 
 def _register(
@@ -47,7 +59,9 @@ def _register(
 
 
 def _extra(name: str) -> str:
-    return {"gateway": "gateway", "consortium": "node", "portal": "portal"}.get(name, "gateway")
+    return {"chain": "node", "prove": "node", "portal": "portal", "demo": "demo"}.get(
+        name, "gateway"
+    )
 
 
 def _say(text: str) -> int:
@@ -57,7 +71,8 @@ def _say(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. An error of ours is one line, never a traceback."""
-    arguments = build_parser().parse_args(argv)
+    typed = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(_word(typed)).parse_args(typed)
     logging.basicConfig(
         level=arguments.log.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
