@@ -6,6 +6,7 @@ rows.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,11 +89,13 @@ class SensorCount:
 
 
 class ReadModel:
-    """The tables in one file. Calls come from one thread at a time; other processes may read."""
+    """The tables in one file. Calls may come from any thread; other processes may read."""
 
     def __init__(self, path: Path | str) -> None:
         """Opens or makes the file; a file of another schema version is emptied, to be fed again."""
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # One connection has one transaction: blocks come from a worker, anchors from the loop.
+        self._writing = threading.Lock()
         self._db.execute("PRAGMA journal_mode=WAL")
         # A lost tail is fed again: what is here needs no sync of its own.
         self._db.execute("PRAGMA synchronous=OFF")
@@ -106,13 +109,14 @@ class ReadModel:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:  # whatever it was: half a block must not stay
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._writing:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:  # whatever it was: half a block must not stay
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def clear(self) -> None:
         """Empties the model: everything has to be added again."""

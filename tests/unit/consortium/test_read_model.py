@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,19 @@ def test_half_a_block_does_not_stay(model: ReadModel) -> None:
         model.add_block(broken)
     assert before == model.rows("readings")
     assert {(FEED, 0, 1): 1} == model.heights()
+
+
+def test_blocks_and_anchors_may_be_written_from_two_threads(tmp_path: Path) -> None:
+    model = ReadModel(tmp_path / "read_model.sqlite")
+
+    def anchor() -> None:
+        for height in range(300):
+            model.set_anchored(FEED, 0, height, time_ms=1, chain_height=1)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        anchoring = pool.submit(anchor)
+        for height in range(300):
+            model.add_block(block(height % 256, height, celsius(height)))
+        anchoring.result()
+    assert model.rows("anchored") == [(FEED.hex(), 0, 299, 1, 1)]
+    model.close()
