@@ -44,8 +44,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             reply = wire.error_message(error)
         except FirmwareBridgeError as error:
             reply = [KeyHolderError.__name__, str(error)]
-        answers.write(wire.frame(reply))
-        answers.flush()
+        try:
+            answers.write(wire.frame(reply))
+            answers.flush()
+        except BrokenPipeError:
+            return  # the gateway was killed while it waited for this
 
 
 def _read(requests: BinaryIO) -> list[Any] | None:
