@@ -93,7 +93,7 @@ class TimeModel:
             age_us = mono_us - self._gnss_at_us
             unc_us = GNSS_UNCERTAINTY_US + max(0, age_us) * DRIFT_PPM // 1_000_000
             apart_us = abs(gnss - offset_us)
-            if not wall.synchronised:
+            if not wall.synchronised or wall.wall_us < WALL_US_MIN:
                 return gnss, QUALITY_GNSS, unc_us
             if apart_us <= unc_us + wall.error_us:
                 return offset_us, QUALITY_AUTHENTICATED, min(unc_us, wall.error_us)

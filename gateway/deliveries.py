@@ -16,7 +16,9 @@ from firmware_bridge.devices import Arrival
 
 MARK: Final = b"\x00"
 DIGEST_BYTES: Final = 16
-RECENT_MAX: Final = 65_536  # more than packet ids exist
+# More than one group journals, and far fewer than packet ids exist: an id that has come round again
+# under an equal payload names a message that is not durable here.
+RECENT_MAX: Final = 8_192
 
 
 class Deliveries:
