@@ -91,11 +91,11 @@ class AnchorKeyError(AnchorError):
 
 
 class ConflictError(RefutedError):
-    """Statements of one feed exclude each other; `sides` holds them where all are signed."""
+    """Statements of one feed exclude each other; `evidence` shows it where both are signed."""
 
-    def __init__(self, text: str, sides: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, text: str, evidence: bytes | None = None) -> None:
         super().__init__(text)
-        self.sides = sides
+        self.evidence = evidence
 
 
 class UncheckableError(LedgerError):
@@ -118,6 +118,14 @@ class JournalError(LocalError):
 
 class StoreError(LocalError):
     """The block store cannot go on."""
+
+
+class DamagedError(StoreError):
+    """A stored value is not the one that was written: bit rot, found before it is used."""
+
+    def __init__(self, table: str, key: bytes) -> None:
+        super().__init__(f"table {table}, key {key.hex()}: the value is damaged")
+        self.table, self.key = table, key
 
 
 class SealRefusedError(LocalError):

@@ -197,25 +197,15 @@ class Journal:
             self._fd = -1
 
     def _recover(self) -> Recovered:
-        names = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
-        scans: list[_Scan] = []
-        for path in names:
-            last = scans[-1].last_jseq if scans else 0
-            scans.append(_Scan(path.read_bytes(), int(path.name[8:18]), last))
-            self._segments.append(_Segment(scans[-1].segment_id, path, scans[-1].last_jseq))
-        # A group may be torn while the segments made ready for its rest are still empty.
-        tail = max((at for at, scan in enumerate(scans) if scan.entries), default=0)
-        corruptions: list[Corruption] = []
-        for at, scan in enumerate(scans):
-            corruptions += scan.corruptions if at >= tail else scan.all_bad()
-        torn = [(at, scan) for at, scan in enumerate(scans) if at >= tail and scan.torn_bytes]
-        for at, scan in torn:
-            _clear(names[at], scan.end, scan.torn_bytes)
+        scans = _scan_folder(self._folder)
+        self._segments += [_Segment(scan.segment_id, path, scan.last_jseq) for path, scan in scans]
+        recovered, torn = _recovered(scans)
+        for path, scan in torn:
+            _clear(path, scan.end, scan.torn_bytes)
         if scans:
-            self._next_jseq = scans[-1].last_jseq + 1
-            self._reopen_last(scans[-1].end)
-        entries = tuple(entry for scan in scans for entry in scan.entries)
-        return Recovered(entries, tuple(corruptions), sum(scan.torn_bytes for _, scan in torn))
+            self._next_jseq = scans[-1][1].last_jseq + 1
+            self._reopen_last(scans[-1][1].end)
+        return recovered
 
     def _reopen_last(self, offset: int) -> None:
         path = self._segments[-1].path
@@ -223,6 +213,34 @@ class Journal:
         if path.stat().st_size != self._segment_bytes:
             # A segment left half made by a crash, or of another size: full, the next one is begun.
             self._offset = self._segment_bytes
+
+
+def inspect(folder: Path) -> Recovered:
+    """What the journal in a folder holds; nothing is changed and nothing is made."""
+    return _recovered(_scan_folder(folder))[0]
+
+
+def _scan_folder(folder: Path) -> list[tuple[Path, "_Scan"]]:
+    scans: list[tuple[Path, _Scan]] = []
+    for path in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)):
+        last = scans[-1][1].last_jseq if scans else 0
+        scans.append((path, _Scan(path.read_bytes(), int(path.name[8:18]), last)))
+    return scans
+
+
+def _recovered(
+    scans: Sequence[tuple[Path, "_Scan"]],
+) -> tuple[Recovered, list[tuple[Path, "_Scan"]]]:
+    """What the segments hold, and those with a torn tail."""
+    # A group may be torn while the segments made ready for its rest are still empty.
+    tail = max((at for at, (_, scan) in enumerate(scans) if scan.entries), default=0)
+    corruptions: list[Corruption] = []
+    for at, (_, scan) in enumerate(scans):
+        corruptions += scan.corruptions if at >= tail else scan.all_bad()
+    torn = [item for at, item in enumerate(scans) if at >= tail and item[1].torn_bytes]
+    entries = tuple(entry for _, scan in scans for entry in scan.entries)
+    torn_bytes = sum(scan.torn_bytes for _, scan in torn)
+    return Recovered(entries, tuple(corruptions), torn_bytes), torn
 
 
 def _clear(path: Path, offset: int, size_bytes: int) -> None:

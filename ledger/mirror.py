@@ -5,7 +5,7 @@ the ciphertexts are the bound ones and that heads sign exactly that. What exclud
 a conflict.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +19,12 @@ from ledger.block import (
     decode_run_body,
     decode_run_head,
 )
-from ledger.canonical import encode
+from ledger.conflict import (
+    conflict_of_header,
+    conflict_of_heads,
+    conflict_of_row,
+    exclude_each_other,
+)
 from ledger.entry import PUBLIC_AUDIENCE
 from ledger.errors import (
     ConflictError,
@@ -158,10 +163,14 @@ def drop_unsigned(txn: Transaction, feed: FeedName) -> None:
     put_state(txn, restored)
 
 
-def keep_conflict(txn: Transaction, feed: FeedName, sides: Sequence[bytes]) -> None:
-    """Keeps two statements that exclude each other, for ever; the same pair is kept once."""
-    evidence = encode([1, sorted(sides)])
+def keep_conflict(txn: Transaction, feed: FeedName, evidence: bytes) -> None:
+    """Keeps evidence of a conflict (`conflict.py`) for ever; the same is kept once."""
     txn.put("conflicts", feed_prefix(feed) + sha256(evidence), evidence)
+
+
+def conflicts_of(txn: Transaction, feed: FeedName) -> list[bytes]:
+    """All evidence of conflicts held of a feed."""
+    return [evidence for _, evidence in txn.scan("conflicts", feed_prefix(feed))]
 
 
 def in_conflict(txn: Transaction, feed: FeedName) -> bool:
@@ -191,10 +200,23 @@ def accept_head(txn: Transaction, data: bytes, key_of: KeyOf) -> Head:
         covering = head_at_or_above(txn, feed, claim.height)
         if covering is None:
             raise UnsignedBlocksError(f"held blocks are not those signed at height {claim.height}")
-        sides = (data, header.encode(), covering.encode())
-        raise ConflictError(f"two histories are signed at height {claim.height}", sides)
+        evidence = _conflict(txn, header, head, covering)
+        raise ConflictError(f"two histories are signed at height {claim.height}", evidence)
     put_head(txn, head)
     return head
+
+
+def _conflict(txn: Transaction, header: BlockHeader, new: Head, held: Head) -> bytes:
+    """Evidence of a new head against a held one of the same height or above."""
+    if exclude_each_other(new.claim, held.claim):
+        return conflict_of_heads(new.encode(), held.encode())
+    feed, count = (new.claim.feed_id, new.claim.epoch), new.claim.height + 1
+    read, row = node_reader(txn, feed, TREE_HEADERS), header_root(txn, feed, count)
+    if row != new.claim.block_root:
+        path = consistency_path(read, count, held.claim.height + 1)
+        return conflict_of_row(new.encode(), held.encode(), row=row, path=path)
+    path = inclusion_path(read, count - 1, held.claim.height + 1)
+    return conflict_of_header(new.encode(), held.encode(), header=header.encode(), path=path)
 
 
 def header_root(txn: Transaction, feed: FeedName, count: int) -> bytes:

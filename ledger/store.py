@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import lmdb
+from google_crc32c import value as crc32c
 
-from ledger.errors import StoreError
+from ledger.errors import DamagedError, StoreError
 
 MAP_BYTES: Final = 8 << 30
 FULL_SHARE_ALARM: Final = 0.7
-SCHEMA: Final = b"1"
+SCHEMA: Final = b"2"
+CHECKSUM_BYTES: Final = 4
 TREE_LEAVES: Final = 0
 TREE_HEADERS: Final = 1
 TABLES: Final = (
@@ -46,13 +48,13 @@ class Transaction:
         self._txn, self._tables = txn, tables
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        """The value, or None."""
+        """The value, or None; raises DamagedError rather than give what was not written."""
         value = self._txn.get(key, db=self._tables[table])
-        return None if value is None else bytes(value)
+        return None if value is None else unsealed(table, key, bytes(value))
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Writes a value."""
-        self._txn.put(key, value, db=self._tables[table])
+        self._txn.put(key, sealed(table, key, value), db=self._tables[table])
 
     def delete(self, table: str, key: bytes) -> None:
         """Removes a value; nothing happens if there is none."""
@@ -65,7 +67,8 @@ class Transaction:
         with self._txn.cursor(db=self._tables[table]) as cursor:
             found = cursor.set_range(prefix + start)
             while found and limit > 0 and bytes(cursor.key()).startswith(prefix):
-                yield bytes(cursor.key()), bytes(cursor.value())
+                key = bytes(cursor.key())
+                yield key, unsealed(table, key, bytes(cursor.value()))
                 limit -= 1
                 found = cursor.next()
 
@@ -75,8 +78,19 @@ class Transaction:
             behind = prefix + b"\xff" * 32
             found = cursor.prev() if cursor.set_range(behind) else cursor.last()
             if found and bytes(cursor.key()).startswith(prefix):
-                return bytes(cursor.key()), bytes(cursor.value())
+                key = bytes(cursor.key())
+                return key, unsealed(table, key, bytes(cursor.value()))
         return None
+
+    def damaged(self, table: str) -> list[bytes]:
+        """Keys of a table under which stands what was not written there."""
+        keys = []
+        with self._txn.cursor(db=self._tables[table]) as cursor:
+            for raw_key, stored in cursor:
+                key, value = bytes(raw_key), bytes(stored)
+                if value != sealed(table, key, value[:-CHECKSUM_BYTES]):
+                    keys.append(key)
+        return keys
 
     def count(self, table: str) -> int:
         """Number of values in a table."""
@@ -131,6 +145,20 @@ class Store:
         self._thread.shutdown(wait=True)
         self._env.close()
         os.close(self._lock)
+
+
+def sealed(table: str, key: bytes, value: bytes) -> bytes:
+    """What is stored for a value: the value and CRC-32C over table, key and value."""
+    checksum: int = crc32c(b"\x00".join((table.encode(), key, value)))
+    return value + checksum.to_bytes(CHECKSUM_BYTES, "big")
+
+
+def unsealed(table: str, key: bytes, stored: bytes) -> bytes:
+    """The value in what is stored; raises DamagedError where a bit has changed."""
+    value = stored[:-CHECKSUM_BYTES]
+    if stored != sealed(table, key, value):
+        raise DamagedError(table, key)
+    return value
 
 
 def _lock(path: Path) -> int:

@@ -124,9 +124,9 @@ class StoreSink:
             self._store.write(lambda txn: drop_unsigned(txn, feed))
             raise
         except ConflictError as error:
-            sides = error.sides
-            if sides:
-                self._store.write(lambda txn: keep_conflict(txn, feed, sides))
+            evidence = error.evidence
+            if evidence is not None:
+                self._store.write(lambda txn: keep_conflict(txn, feed, evidence))
             raise
 
     def accept_grant(self, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes) -> None:
