@@ -37,11 +37,19 @@ class Deliveries:
         if len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
 
-    def is_repeated(self, arrival: Arrival) -> bool:
-        """True for a delivery that the broker repeats and that is durable here."""
-        known = arrival.redelivered and arrival.payload_digest in self._recent
-        self.repeated += known
-        return known
+    def repeated_in(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """Those that the broker repeats and that are durable here, or will be with this group: a
+        connection may break while the first delivery waits for its sync.
+        """
+        group: set[bytes | None] = set()
+        found = []
+        for arrival in arrivals:
+            digest = arrival.payload_digest
+            if arrival.redelivered and (digest in self._recent or digest in group):
+                found.append(arrival)
+            group.add(digest)
+        self.repeated += len(found)
+        return found
 
     def mark(self, arrivals: Iterable[Arrival]) -> bytes | None:
         """The frame for these arrivals, None where none of them can be repeated."""

@@ -88,7 +88,7 @@ class Intake:
 
     async def _commit(self, items: list[Arrival | MakeEntries]) -> None:
         arrivals = [item for item in items if isinstance(item, Arrival)]
-        repeated = {id(item) for item in arrivals if self.deliveries.is_repeated(item)}
+        repeated = {id(item) for item in self.deliveries.repeated_in(arrivals)}
         entries: list[Entry] = []
         for item in items:
             if id(item) not in repeated:

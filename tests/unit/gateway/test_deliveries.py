@@ -12,27 +12,32 @@ def message(number: int, *, again: bool = False, qos: int = 1) -> Arrival:
 def test_a_redelivered_message_that_is_durable_is_no_second_reading() -> None:
     deliveries = Deliveries()
     deliveries.mark([message(7)])
-    assert deliveries.is_repeated(message(7, again=True))
-    assert deliveries.repeated == 1
+    again = message(7, again=True)
+    assert ([again], 1) == (deliveries.repeated_in([again]), deliveries.repeated)
 
 
 def test_an_equal_but_new_message_is_a_reading_of_its_own() -> None:
     deliveries = Deliveries()
     deliveries.mark([message(7)])
-    assert not deliveries.is_repeated(message(7))
+    assert [] == deliveries.repeated_in([message(7)])
 
 
 def test_a_redelivered_message_that_never_became_durable_is_taken() -> None:
-    assert not Deliveries().is_repeated(message(7, again=True))
+    assert [] == Deliveries().repeated_in([message(7, again=True)])
 
 
 def test_marks_survive_a_restart_in_the_journal() -> None:
     before = Deliveries()
     frames = [before.mark([message(1), message(2)]), before.mark([message(3)])]
     after = Deliveries(frame for frame in frames if frame)
-    assert [True, True, True, False] == [
-        after.is_repeated(message(number, again=True)) for number in (1, 2, 3, 4)
-    ]
+    repeated = [message(number, again=True) for number in (1, 2, 3, 4)]
+    assert repeated[:3] == after.repeated_in(repeated)
+
+
+def test_the_first_delivery_may_stand_in_the_same_group() -> None:
+    again = message(7, again=True)
+    assert [again] == Deliveries().repeated_in([message(7), again])
+    assert [] == Deliveries().repeated_in([again, message(7)])
 
 
 def test_what_nobody_can_repeat_leaves_no_mark() -> None:
@@ -53,6 +58,5 @@ def test_a_packet_id_that_has_come_round_again_names_another_message() -> None:
     deliveries = Deliveries()
     for number in range(65_535):
         deliveries.mark([message(number)])
-    assert not deliveries.is_repeated(message(0, again=True))
-    assert deliveries.is_repeated(message(65_534, again=True))
-    assert deliveries.is_repeated(message(65_535 - RECENT_MAX, again=True))
+    asked = [message(number, again=True) for number in (0, 65_535 - RECENT_MAX, 65_534)]
+    assert asked[1:] == deliveries.repeated_in(asked)
