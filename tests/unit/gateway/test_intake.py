@@ -24,13 +24,14 @@ class ListJournal:
         self.groups: list[list[bytes]] = []
         self.fails: list[JournalError] = []
         self.forgotten: list[int] = []
-        self.closed = False
+        self.closed, self.readings = False, 0
 
     def append(self, data: Sequence[bytes]) -> int:
         if self.fails:
             raise self.fails.pop(0)
         first = 1 + sum(len(group) for group in self.groups)
         self.groups.append(list(data))
+        self.readings = len(self.values())
         return first
 
     def forget(self, jseq_end: int) -> None:
@@ -61,7 +62,7 @@ class Room:
 
     def message(self, value: int = 4000, *, packet: int = 1, again: bool = False) -> Arrival:
         def acknowledge() -> None:
-            self.acknowledged.append((value, len(self.journal.values())))
+            self.acknowledged.append((value, self.journal.readings))
 
         return arrival(
             celsius(value),
@@ -70,6 +71,9 @@ class Room:
             payload_digest=(packet << 32 | value).to_bytes(DIGEST_BYTES, "big"),
             acknowledge=acknowledge,
         )
+
+    def full(self) -> bool:
+        return self.intake.counts.full_since_mono_us is not None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["asyncio.Task[None]"]:
@@ -147,13 +151,13 @@ async def test_while_the_disk_is_full_nothing_is_acknowledged_and_then_all_of_it
     async with room.running():
         await room.intake.put(room.message(4000, packet=1))
         await settled()
-        assert room.intake.counts.full_since_mono_us is not None
+        assert room.full()
         await room.intake.put(room.message(4001, packet=2))
         assert (room.acknowledged, told) == ([], [])
         await room.intake.drain()
         await settled()
     assert [(4000, 1), (4001, 2)] == room.acknowledged
-    assert room.intake.counts.full_since_mono_us is None
+    assert not room.full()
     assert [4000, 4001] == room.journal.values()
     assert ["room again"] == told
 
