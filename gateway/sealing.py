@@ -16,6 +16,7 @@ from typing import Any, Final
 from firmware_bridge.errors import KeyHolderError, SignerUnavailableError
 from gateway.clock import TimeModel
 from gateway.config import SealConfig
+from gateway.errors import IdentityError
 from gateway.intake import Intake
 from gateway.slots import SlotBook
 from ledger.cose import sign1_encode
@@ -193,9 +194,9 @@ class HeadSigner:
                 _log.warning("signer_away retry_s=%.1f error=%s", delay_s, error)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RETRY_S_MAX)
-            except KeyHolderError as error:
+            except (KeyHolderError, IdentityError) as error:
                 # A wrong PIN among them: another try could lock the token, so an operator has to
-                # act.
+                # act. An exchanged token must not end the journaling either.
                 self.hold(str(error))
 
     async def _sign_all(self, signer: Signer) -> None:
