@@ -22,6 +22,8 @@ from ledger.entry import (
 STEP_US_MIN: Final = 1_000_000  # a wall clock that moves further than this against mono has stepped
 RTC_UNCERTAINTY_US: Final = 60_000_000
 GNSS_UNCERTAINTY_US: Final = 1_000_000  # sentences arrive up to a second after their instant
+GNSS_JUMP_US: Final = 10_000_000  # what moves further against mono at once is doubted at first
+GNSS_JUMP_FIXES: Final = 30
 GNSS_HOLD_US: Final = 600_000_000  # ten minutes of a 50 ppm crystal stay far below the bound
 DRIFT_PPM: Final = 50
 # No wall time before this program existed can be true: 2026-01-01.
@@ -59,6 +61,8 @@ class TimeModel:
         self._offset_us: int | None = None
         self._gnss_offset_us: int | None = None
         self._gnss_at_us = 0
+        self._doubted_offset_us: int | None = None  # what a receiver that jumped says now
+        self._doubted_count = 0
         self._steps: list[ClockStep] = []
 
     def mono_us(self) -> int:
@@ -112,9 +116,23 @@ class TimeModel:
 
     def observe_gnss(self, gnss_time_ms: int, mono_us: int) -> None:
         """Takes a receiver's time with a fix; what lies before this program existed is ignored."""
-        if WALL_US_MIN <= gnss_time_ms * 1000 < WALL_US_END:
-            self._gnss_offset_us = gnss_time_ms * 1000 - mono_us
-            self._gnss_at_us = mono_us
+        if not WALL_US_MIN <= gnss_time_ms * 1000 < WALL_US_END:
+            return
+        offset_us = gnss_time_ms * 1000 - mono_us
+        held_us = self._gnss_offset(mono_us)
+        has_jumped = held_us is not None and abs(offset_us - held_us) > GNSS_JUMP_US
+        if has_jumped and not self._is_confirmed(offset_us):
+            return
+        self._doubted_offset_us = None
+        self._gnss_offset_us, self._gnss_at_us = offset_us, mono_us
+
+    def _is_confirmed(self, offset_us: int) -> bool:
+        """True once a receiver that jumped has said the same so often that it is believed."""
+        doubted = self._doubted_offset_us
+        if doubted is None or abs(offset_us - doubted) > GNSS_JUMP_US:
+            self._doubted_offset_us, self._doubted_count = offset_us, 0
+        self._doubted_count += 1
+        return self._doubted_count >= GNSS_JUMP_FIXES
 
     def take_steps(self) -> list[ClockStep]:
         """Steps seen since the last call; each becomes an entry of the feed."""

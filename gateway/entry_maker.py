@@ -4,7 +4,7 @@ missing. Pure.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from firmware_bridge.devices import Arrival, DeviceSpec, Observation
@@ -22,9 +22,27 @@ from ledger.entry import (
     Entry,
     GTime,
 )
-from logistics.reading import Descriptor, Gap, GapReason, Position, TagSighting, Telemetry
+from logistics.reading import (
+    FLAG_STALE,
+    FLAG_SUSPECT,
+    FLAG_UNAUTHENTICATED,
+    FLAG_UNCALIBRATED,
+    Descriptor,
+    Gap,
+    GapReason,
+    Position,
+    TagSighting,
+    Telemetry,
+)
 
 SILENT_INTERVALS: Final = 3
+GNSS_APART_US_MAX: Final = 3_600_000_000  # an hour, as for other devices' clocks
+_FLAGS: Final = {
+    FLAG_SUSPECT: "suspect",
+    FLAG_STALE: "stale",
+    FLAG_UNCALIBRATED: "uncalibrated",
+    FLAG_UNAUTHENTICATED: "unauthenticated",
+}
 _KINDS: Final[dict[type, int]] = {
     Telemetry: KIND_TELEMETRY,
     TagSighting: KIND_TAG_SIGHTING,
@@ -59,6 +77,7 @@ class EntryMaker:
         self._absent: dict[int, Absence] = {}
         self._told: set[int] = set()  # slots whose present silence is an entry already
         self.rejected: Counter[tuple[str, str]] = Counter()
+        self.flagged: Counter[tuple[str, str]] = Counter()
 
     def from_arrival(self, arrival: Arrival) -> list[Entry]:
         """Entries for everything in an arrival: new slots, gaps that end, the values,
@@ -69,13 +88,27 @@ class EntryMaker:
         entries: list[Entry] = []
         for observation in arrival.observations:
             self._learn_time(observation, arrival.received_mono_us)
-            entries += self._observed(arrival, observation)
+            judged = self._judged(observation, arrival.received_mono_us)
+            for flag, word in _FLAGS.items():
+                self.flagged[arrival.device_id, word] += bool(judged.record.flags & flag)
+            entries += self._observed(arrival, judged)
         return self.clock_steps() + entries
 
     def _learn_time(self, observation: Observation, mono_us: int) -> None:
         record = observation.record
         if isinstance(record, Position) and record.gnss_time_ms is not None and not record.flags:
             self._clock.observe_gnss(record.gnss_time_ms, mono_us)
+
+    def _judged(self, observation: Observation, mono_us: int) -> Observation:
+        """The observation, marked where its satellite date is not that of our clock."""
+        record, wall_us = observation.record, self._clock.at(mono_us).wall_us
+        if not isinstance(record, Position) or record.gnss_time_ms is None or wall_us is None:
+            return observation
+        ahead_us = record.gnss_time_ms * 1000 - wall_us
+        if abs(ahead_us) <= GNSS_APART_US_MAX:
+            return observation
+        flag = FLAG_SUSPECT if ahead_us > 0 else FLAG_STALE
+        return replace(observation, record=replace(record, flags=record.flags | flag))
 
     def _observed(self, arrival: Arrival, observation: Observation) -> list[Entry]:
         time = self._clock.at(arrival.received_mono_us)

@@ -4,6 +4,7 @@ them.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -184,7 +185,8 @@ class Gateway:
             "unacknowledgeable": intake.counts.unacknowledgeable,
             "repeated_deliveries": intake.deliveries.repeated,
             "rejected": sum(parts.maker.rejected.values()),
-            "rejected_by_device": _rejections(parts.maker),
+            "rejected_by_device": _by_device(parts.maker.rejected),
+            "flagged_by_device": _by_device(parts.maker.flagged),
             "sealed_height": sealed,
             "sealed_leaves": parts.cutter.state.leaves.size,
             "signed_height": parts.signer.signed_height,
@@ -240,10 +242,11 @@ class Gateway:
         return faults
 
 
-def _rejections(maker: EntryMaker) -> dict[str, dict[str, int]]:
+def _by_device(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
     rows: dict[str, dict[str, int]] = {}
-    for (device, reason), count in list(maker.rejected.items()):
-        rows.setdefault(device, {})[reason] = count
+    for (device, word), count in list(counts.items()):
+        if count:
+            rows.setdefault(device, {})[word] = count
     return rows
 
 

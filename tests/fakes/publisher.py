@@ -86,11 +86,13 @@ class Publisher:
         self._client.loop_stop()
 
 
-def publish_once(port: int, topic: str, payload: bytes, *, qos: int = 1) -> None:
+def publish_once(
+    port: int, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
+) -> None:
     """One message of any content; returns when the broker took it."""
     client = connected_client(port, "odd-device")
     try:
-        client.publish(topic, payload, qos=qos).wait_for_publish(timeout=20)
+        client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(timeout=20)
     finally:
         client.disconnect()
         client.loop_stop()

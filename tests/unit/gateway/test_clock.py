@@ -2,6 +2,7 @@ import pytest
 
 from gateway.clock import (
     GNSS_HOLD_US,
+    GNSS_JUMP_FIXES,
     GNSS_UNCERTAINTY_US,
     RTC_UNCERTAINTY_US,
     WALL_US_END,
@@ -118,3 +119,24 @@ def test_the_systems_own_clocks_can_be_read() -> None:
     assert wall.wall_us > WALL_US_MIN
     assert wall.error_us >= 0
     assert len(boot_id()) == 36
+
+
+def test_a_receiver_that_jumps_is_believed_once_it_has_said_the_same_for_long() -> None:
+    clock = HandClock(synchronised=False)
+    model = clock.model()
+    model.observe_gnss(START_US // 1000, clock.mono_us)
+    jump_ms = START_US // 1000 + 44 * 365 * 86_400_000
+    for _ in range(GNSS_JUMP_FIXES - 1):
+        model.observe_gnss(jump_ms, clock.mono_us)
+    assert model.now().wall_us == START_US
+    model.observe_gnss(jump_ms, clock.mono_us)
+    assert model.now().wall_us == jump_ms * 1000
+
+
+def test_jumps_that_do_not_agree_with_each_other_are_never_believed() -> None:
+    clock = HandClock(synchronised=False)
+    model = clock.model()
+    model.observe_gnss(START_US // 1000, clock.mono_us)
+    for years in range(2 * GNSS_JUMP_FIXES):
+        model.observe_gnss(START_US // 1000 + (1 + years % 2) * 365 * 86_400_000, clock.mono_us)
+    assert model.now().wall_us == START_US
