@@ -226,6 +226,13 @@ class Box:
         await self.read(readings)
         await self.cutter.cut_all()
 
+    async def sign(self, key: MemorySigner) -> None:
+        """A head over everything cut so far."""
+        self.signer.signed.clear()
+        running = asyncio.create_task(self.signer.run(key.open))
+        await self.signer.signed.wait()
+        running.cancel()
+
     def head(self) -> Head | None:
         """The newest head in the store."""
         return self.store.read(lambda txn: newest_head(txn, self.feed))
