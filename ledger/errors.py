@@ -90,6 +90,12 @@ class AnchorKeyError(AnchorError):
     code = 104
 
 
+class AnchorFutureError(AnchorError):
+    """The head is dated far in the witness's future: it would still look new when it is old."""
+
+    code = 105
+
+
 class ConflictError(RefutedError):
     """Statements of one feed exclude each other; `evidence` shows it where both are signed."""
 

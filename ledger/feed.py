@@ -4,12 +4,13 @@ conflicts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ledger.block import NO_PREVIOUS, BlockHeader, RunBody, RunHead
 from ledger.entry import CONTROL_SLOT, KIND_GENESIS, SALT_BYTES, decode_entry, feed_id_of
 from ledger.errors import (
     AnchorForkedError,
+    AnchorFutureError,
     AnchorInconsistentError,
     AnchorKeyError,
     AnchorSmallerError,
@@ -24,6 +25,9 @@ from ledger.hashing import leaf_hash
 from ledger.head import Head, HeadClaim, decode_head
 from ledger.merkle import check_hashes, dyadic_parts, verify_consistency, verify_inclusion
 from ledger.signing import PublicKey
+
+
+FUTURE_S_MAX: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +99,13 @@ def anchor_state_of(claim: HeadClaim) -> AnchorState:
     )
 
 
-def check_anchor(previous: AnchorState | None, item: AnchorItem, key: PublicKey) -> AnchorState:
+def check_anchor(
+    previous: AnchorState | None, item: AnchorItem, key: PublicKey, *, now_ms: int | None = None
+) -> AnchorState:
     """The state after accepting a head; raises a subclass of AnchorError for every refusal.
 
-    A head equal to what is anchored gives that state again, so a resend is harmless.
+    A head equal to what is anchored gives that state again, so a resend is harmless. now_ms: the
+    witness's own time, UTC since 1970; a head may be as old as it likes, but not of the far future.
     """
     try:
         head = decode_head(item.head)
@@ -106,6 +113,7 @@ def check_anchor(previous: AnchorState | None, item: AnchorItem, key: PublicKey)
     except (InputError, RefutedError) as error:
         raise AnchorKeyError(f"head refused: {error}") from error
     new = anchor_state_of(head.claim)
+    check_not_future(head.claim, now_ms)
     if previous is None:
         _check_first(new, item)
         return new
@@ -115,6 +123,14 @@ def check_anchor(previous: AnchorState | None, item: AnchorItem, key: PublicKey)
         return previous
     _check_growth(previous, new, item)
     return new
+
+
+def check_not_future(claim: HeadClaim, now_ms: int | None) -> None:
+    """Raises AnchorFutureError for a head dated more than a day after the witness's time."""
+    if now_ms is None or claim.issued_at_s is None:
+        return
+    if claim.issued_at_s > now_ms // 1000 + FUTURE_S_MAX:
+        raise AnchorFutureError(f"head dated {claim.issued_at_s - now_ms // 1000} s ahead")
 
 
 def _check_first(new: AnchorState, item: AnchorItem) -> None:

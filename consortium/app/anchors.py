@@ -91,7 +91,7 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
     _require_open(draft, claim.feed_id, claim.epoch)
     previous = anchored_state(draft, claim.feed_id, claim.epoch)
     try:
-        state = check_anchor(previous, item, key)
+        state = check_anchor(previous, item, key, now_ms=context.time_ms)
     except AnchorError as error:
         raise Refused(Code(error.code), str(error)) from error
     # The same trees signed again (another date or counter): nothing new is witnessed.

@@ -8,7 +8,7 @@ from enum import IntEnum
 class Code(IntEnum):
     """Result of a transaction or item. 0 is accepted; numbers are never given to another meaning.
 
-    100 to 104 are the ledger's own words for a head that may not be anchored (`ledger.errors`).
+    100 to 105 are the ledger's own words for a head that may not be anchored (`ledger.errors`).
     """
 
     ACCEPTED = 0
@@ -43,6 +43,7 @@ class Code(IntEnum):
     ANCHOR_FORKED = 102
     ANCHOR_INCONSISTENT = 103
     ANCHOR_KEY = 104
+    ANCHOR_FUTURE = 105
 
 
 class Refused(Exception):  # noqa: N818  # an outcome, not an error: nothing is wrong with the chain
