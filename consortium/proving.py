@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from consortium.engine import PAUSE_NS_MAX
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.feeds import FeedRoom
 from consortium.node import ChainNode
@@ -19,6 +20,9 @@ from ledger.prove import Span, choose_span, feed_part
 
 ANCHORS_MAX: Final = 10_000_000
 EPOCH: Final = 0
+# An anchor may be dated so long before it was made (the engine's pause), and two clocks differ: a
+# block anchored just before the interval can hold readings from inside it, so it is shown too.
+EARLY_MS: Final = PAUSE_NS_MAX // 1_000_000 + 1_000
 
 Anchors = list[list[int]]  # height, log index, chain time in ms
 
@@ -56,7 +60,7 @@ class Prover:
         for feed_id in sorted(slots):
             anchors = await self._node.anchors(feed_id, EPOCH, first_height=0, limit=ANCHORS_MAX)
             by_height = [(row[0], row[2]) for row in anchors]
-            span = choose_span(by_height, request.from_ms, request.to_ms)
+            span = choose_span(by_height, request.from_ms - EARLY_MS, request.to_ms)
             parts.append(await asyncio.to_thread(self._feed_part, feed_id, slots[feed_id], span))
             indexes += _brackets(anchors, span)
             found, named = await self._statements(feed_id, span, slots[feed_id])

@@ -20,9 +20,12 @@ def payload_of(milli: int) -> bytes:
     return f'{{"temperature": {sign}{abs(milli) // 1000}.{abs(milli) % 1000:03d}}}'.encode()
 
 
-def connected_client(port: int, name: str) -> Client:
-    """A client with a thread of its own, which connects again by itself."""
-    client = Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
+def connected_client(port: int, name: str = "") -> Client:
+    """A client with a thread of its own, which connects again by itself.
+
+    Without a name it is a stranger each time: a namesake's arrival would throw it out.
+    """
+    client = Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=not name)
     client.reconnect_delay_set(min_delay=1, max_delay=1)
     client.max_inflight_messages_set(200)
     client.connect("127.0.0.1", port)
@@ -90,7 +93,7 @@ def publish_once(
     port: int, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
 ) -> None:
     """One message of any content; returns when the broker took it."""
-    client = connected_client(port, "odd-device")
+    client = connected_client(port)
     try:
         client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(timeout=20)
     finally:
