@@ -26,7 +26,6 @@ from ledger.head import Head, HeadClaim, decode_head
 from ledger.merkle import check_hashes, dyadic_parts, verify_consistency, verify_inclusion
 from ledger.signing import PublicKey
 
-
 FUTURE_S_MAX: Final = 86_400
 
 

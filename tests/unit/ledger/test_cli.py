@@ -1,0 +1,57 @@
+import argparse
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+import ledger.cli
+from ledger.cli import EXIT_FAILED, main
+from ledger.errors import StoreError
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+@pytest.fixture
+def word(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Makes `wharf word` raise an error."""
+
+    def make(error: BaseException) -> None:
+        def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+            commands.add_parser("word").set_defaults(run=raising(error))
+
+        monkeypatch.setattr(ledger.cli, "entry_points", lambda group: [point])
+        monkeypatch.setattr(EntryPoint, "load", lambda self: register)
+        point = EntryPoint(name="word", value="nowhere:register", group=ledger.cli.GROUP)
+
+    return make
+
+
+def test_a_group_of_errors_is_told_as_the_first_of_them(
+    word: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    word(ExceptionGroup("tasks", [ExceptionGroup("more", [StoreError("the disk is gone")])]))
+    assert main(["word"]) == EXIT_FAILED
+    assert capsys.readouterr().err == "wharf: the disk is gone\n"
+
+
+def test_a_file_that_cannot_be_written_is_one_line_that_names_it(
+    word: Callable[[BaseException], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "proof.wharf"
+    word(IsADirectoryError(21, "Is a directory", str(path)))
+    assert main(["word"]) == EXIT_FAILED
+    assert capsys.readouterr().err == f"wharf: [Errno 21] Is a directory: '{path}'\n"
+
+
+def test_an_error_that_nobody_foresaw_is_never_the_exit_code_of_a_verdict(
+    word: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    word(IndexError("list index out of range"))
+    assert main(["word"]) == EXIT_FAILED
+    assert "Traceback" in capsys.readouterr().err
