@@ -68,8 +68,14 @@ class Gateway:
     async def _run_device(self, spec: DeviceSpec) -> None:
         await self._parts.run_device(spec, self._parts.intake.put)
 
-    def _device_lost(self, device_id: str) -> None:
-        self._parts.maker.mark_absent(device_id, GapReason.UNPLUGGED)
+    async def _device_lost(self, device_id: str) -> None:
+        """Notes the loss in turn: behind what the device said before its port went away."""
+
+        def mark() -> list[Entry]:
+            self._parts.maker.mark_absent(device_id, GapReason.UNPLUGGED)
+            return []
+
+        await self._parts.intake.put_made(mark)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop` is set. Raises the ledger's LocalError where disk or store failed."""
@@ -107,7 +113,13 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*inputs, return_exceptions=True)
         parts = self._parts
-        await parts.intake.drain()
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await parts.intake.drain()
+        except TimeoutError:
+            # A full disk may stay full; what waits was not acknowledged, and the next start says
+            # what is missing.
+            _log.warning("stopped_undrained acknowledged=nothing_of_it")
         await parts.cutter.cut_all()
         try:
             async with asyncio.timeout(FLUSH_S):

@@ -32,7 +32,7 @@ class Supervisor:
     """Runs one task per device until cancelled. `lost` is called when a port went away."""
 
     run: Callable[[DeviceSpec], Awaitable[None]]
-    lost: Callable[[str], None]
+    lost: Callable[[str], Awaitable[None]]
     states: dict[str, DeviceState] = field(default_factory=dict)
 
     async def keep(self, spec: DeviceSpec) -> None:
@@ -48,7 +48,7 @@ class Supervisor:
                 await self.run(spec)
             except TransportError as error:
                 state.fault = str(error)
-                self.lost(spec.id)
+                await self.lost(spec.id)
                 _log.warning("device_lost device=%s retry_s=%.2f error=%s", spec.id, delay_s, error)
             except SpecError as error:
                 state.running, state.fault = False, str(error)

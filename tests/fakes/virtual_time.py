@@ -8,22 +8,22 @@ import functools
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, Final, ParamSpec
+from concurrent.futures import Future as ThreadFuture
+from typing import Any, ParamSpec
+from unittest.mock import patch
 
-# Real time given to threads that the loop does not know of (the store's writer) before a jump.
-GRACE_S: Final = 0.02
 Parameters = ParamSpec("Parameters")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for files in real time, but jumps over the time until the next timer."""
+    """Waits for threads in real time, but jumps over the time until the next timer."""
 
     loop: "VirtualTimeLoop"
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        ready = super().select(None if self.loop.threads_busy else min(timeout, GRACE_S))
+        ready = super().select(None if self.loop.threads_busy else 0)
         if not ready:
             self.loop.skipped_s += timeout
         return ready
@@ -45,13 +45,25 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]  # the base's type variables are not public
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
+        return self.counted(super().run_in_executor(executor, func, *args))
+
+    def counted(self, future: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
+        """Time stands still until this future is done."""
         self.threads_busy += 1
-        future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._thread_done)
         return future
 
     def _thread_done(self, _: object) -> None:
         self.threads_busy -= 1
+
+
+_wrap_future = asyncio.wrap_future
+
+
+def _counted_wrap(future: "ThreadFuture[Any]") -> "asyncio.Future[Any]":
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    return loop.counted(_wrap_future(future))
 
 
 def virtual_time(
@@ -61,7 +73,10 @@ def virtual_time(
 
     @functools.wraps(test)
     def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        with (
+            asyncio.Runner(loop_factory=VirtualTimeLoop) as runner,
+            patch.object(asyncio, "wrap_future", _counted_wrap),
+        ):
             runner.run(test(*arguments, **named))
 
     return run

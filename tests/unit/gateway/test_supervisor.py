@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -10,8 +9,6 @@ from gateway.supervisor import RETRY_S_MAX, RETRY_S_MIN, Supervisor
 from tests.fakes.gateway_parts import spec
 from tests.fakes.virtual_time import now_s, virtual_time
 
-Step = Callable[[], None]
-
 
 class Device:
     """Plays one step at each run; stays until cancelled when there are no more."""
@@ -20,7 +17,7 @@ class Device:
         self.steps, self.started_at_s = list(steps), list[float]()
         self.lost: list[str] = []
         self.stays = asyncio.Event()
-        self.supervisor = Supervisor(self.run, self.lost.append)
+        self.supervisor = Supervisor(self.run, self.note_loss)
 
     async def run(self, described: DeviceSpec) -> None:
         self.started_at_s.append(now_s())
@@ -33,6 +30,9 @@ class Device:
             case float() as seconds:
                 await asyncio.sleep(seconds)
                 raise TransportError("unplugged after a while")
+
+    async def note_loss(self, device_id: str) -> None:
+        self.lost.append(device_id)
 
     @property
     def waits_s(self) -> list[float]:
