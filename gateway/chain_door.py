@@ -6,7 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from consortium.client import ChainClient
-from consortium.errors import ChainUnavailableError, NotYetProvenError, RefusedError
+from consortium.errors import (
+    ChainUnavailableError,
+    ConsortiumError,
+    NotYetProvenError,
+    RefusedError,
+)
 from consortium.tls import certificate_digest
 from consortium.transaction import (
     KIND_DEVICE,
@@ -121,6 +126,9 @@ def open_door(peer: PeerConfig) -> ClientDoor:
     except OSError as error:
         mend = f"cannot be read ({error.strerror}); copy it from the chain machine's folder"
         raise ConfigError(peer.certificate, None, "certificate", mend) from error
-    digest = certificate_digest(pem)
+    try:
+        digest = certificate_digest(pem)
+    except ConsortiumError as error:
+        raise ConfigError(peer.certificate, None, "certificate", str(error)) from error
     client = ChainClient(peer.address, certificate_pem=pem, certificate_sha256=digest)
     return ClientDoor(client)

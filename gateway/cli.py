@@ -16,9 +16,11 @@ from gateway.chain_door import open_door
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, read_config
 from gateway.doctor import examine, words
+from gateway.errors import ConfigError
 from gateway.init import Wish, broker_answers, found_devices, initialise
 from gateway.status import StatusServer
 from gateway.supervision import notify, watchdog_interval_s
+from ledger.store import is_in_use
 
 PID_NAME: Final = "gateway.pid"
 _EXAMPLES = """examples:
@@ -99,6 +101,8 @@ def _init(arguments: argparse.Namespace) -> int:
         genesis_sha256=_genesis_digest(arguments.genesis),
         readers=tuple(arguments.reader),
     )
+    if wish.config_path.exists():
+        sys.stderr.write(f"{wish.config_path} is there already and stays as it is\n")
     code = asyncio.run(initialise(wish))
     for name, driver, source, _ in found_devices():
         sys.stderr.write(f"found: {name} ({driver}) at {source}\n")
@@ -134,12 +138,12 @@ async def run_gateway(config: GatewayConfig) -> None:
 
 
 async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> None:
-    server = StatusServer(config.status.host, config.status.port, opened.gateway.report)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
+    server = _status_server(config, opened)
     port_file = config.data_dir / "status.port"
     port_file.write_text(f"{server.port}\n", encoding="ascii")
     pid_file = config.data_dir / PID_NAME
     pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
     server.start()
     alive = asyncio.create_task(_stay_alive(opened))
     try:
@@ -150,6 +154,16 @@ async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> 
         server.close()
         port_file.unlink(missing_ok=True)
         pid_file.unlink(missing_ok=True)
+
+
+def _status_server(config: GatewayConfig, opened: Opened) -> StatusServer:
+    """The status server; raises ConfigError where its address cannot be had."""
+    host, port = config.status.host, config.status.port
+    try:
+        return StatusServer(host, port, opened.gateway.report)
+    except OSError as error:
+        mend = f"{host}:{port}: {error.strerror}; choose another port in [status], 0 for any"
+        raise ConfigError(config.path, None, "status", mend) from error
 
 
 async def _stay_alive(opened: Opened) -> None:
@@ -163,8 +177,12 @@ async def _stay_alive(opened: Opened) -> None:
 
 
 def _seal(arguments: argparse.Namespace) -> int:
-    pid_file = read_config(arguments.config).data_dir / PID_NAME
+    data_dir = read_config(arguments.config).data_dir
+    pid_file = data_dir / PID_NAME
     try:
+        # A killed gateway leaves its file behind, and its number may be another program's by now.
+        if not is_in_use(data_dir / "store"):
+            raise ProcessLookupError("it has ended")
         os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGUSR1)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"no gateway to ask ({error}); is `wharf gateway run` running?\n")

@@ -16,7 +16,7 @@ from gateway.config import GatewayConfig
 from gateway.deliveries import Deliveries
 from gateway.device_records import DeviceRecords
 from gateway.entry_maker import EntryMaker
-from gateway.errors import IdentityError
+from gateway.errors import ConfigError, IdentityError, NotInitialisedError
 from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
 from gateway.recovery import Found, sort_out
@@ -24,7 +24,14 @@ from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.slots import SlotBook, book_from_value
 from gateway.uplink import Uplink
-from ledger.entry import CONTROL_SLOT, KIND_BOOT, Entry, decode_entry, encode_entry
+from ledger.entry import (
+    CONTROL_SLOT,
+    KIND_BOOT,
+    Entry,
+    audience_of,
+    decode_entry,
+    encode_entry,
+)
 from ledger.feed_store import get_state, get_value
 from ledger.journal import Journal, Recovered
 from ledger.sealer import AudienceKey, FeedState, Pending
@@ -66,6 +73,8 @@ class _Recovered:
 
 def _recover(config: GatewayConfig) -> _Recovered:
     """Opens store and journal and sorts out what a crash may have left."""
+    if not (config.data_dir / "store").is_dir():
+        raise NotInitialisedError(f"{config.data_dir}: no gateway here; run `wharf gateway init`")
     store = Store(config.data_dir / "store")
     identity = store.read(get_identity)
     audiences = {item.id: item for item in config.audiences}
@@ -97,6 +106,7 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     ledger's LocalError subclasses.
     """
     disk = _recover(config)
+    check_audiences(config, disk.book)
     _report_damage(config, disk.damage, disk.found)
     maker = EntryMaker(
         disk.book,
@@ -125,6 +135,19 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     )
     parts = _parts(config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer)
     return Opened(Gateway(parts), parts)
+
+
+def check_audiences(config: GatewayConfig, book: SlotBook) -> None:
+    """Raises ConfigError where a device is given to other readers than its slots belong to."""
+    wanted = {device.spec.id: device.audience for device in config.devices}
+    for line in book.lines():
+        channel, held = book.channel(line), audience_of(line.slot)
+        if channel and wanted.get(channel[0], held) != held:
+            mend = (
+                f"device {channel[0]!r} is counted in audience {held} and stays there; "
+                f"to let audience {wanted[channel[0]]} read it, give it a new id"
+            )
+            raise ConfigError(config.path, None, "audience", mend)
 
 
 def _parts(

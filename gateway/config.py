@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from firmware_bridge.bridge import check_spec
 from firmware_bridge.devices import DRIVERS, DeviceSpec
+from firmware_bridge.errors import SpecError
 from gateway.errors import ConfigError
 
 READERS_MIN: Final = 2
 READER_KEY_BYTES: Final = 32
 AUDIENCE_MAX: Final = 65_535
+NAME_CHARACTERS_MAX: Final = 100  # as much as the chain records of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +108,19 @@ class _Table:
     text: str
     name: str
     values: Mapping[str, Any]
+    number_of: int = 0  # which one of a list of tables, from 0
     known: set[str] = field(default_factory=set)
 
     def error(self, key: str, mend: str) -> ConfigError:
-        return ConfigError(self.path, _line_of(self.text, self.name, key), key, mend)
+        line = _line_of(self.text, self.name, key, number_of=self.number_of)
+        return ConfigError(self.path, line, key, mend)
+
+    def name_text(self, key: str) -> str:
+        """A text that others will read: not empty, not endless, one line."""
+        text: str = self.get(key, str)
+        if not 0 < len(text) <= NAME_CHARACTERS_MAX or not text.isprintable():
+            raise self.error(key, f"must be 1 to {NAME_CHARACTERS_MAX} printable characters")
+        return text
 
     def get(self, key: str, kind: type, default: Any = _REQUIRED) -> Any:
         self.known.add(key)
@@ -150,14 +162,15 @@ def _hex(table: _Table, key: str, value: object, size_bytes: int) -> bytes:
     return data
 
 
-def _line_of(text: str, table: str, key: str) -> int | None:
-    """Line of a key inside a table, or of the table; for messages only."""
-    inside, table_line = table == "", None
+def _line_of(text: str, table: str, key: str, *, number_of: int) -> int | None:
+    """Line of a key inside the table of that number, or of the table; for messages only."""
+    inside, table_line, seen = table == "", None, -1
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?", line)
         if header:
-            inside = header[1] == table
-            table_line = number if inside and table_line is None else table_line
+            seen += header[1] == table
+            inside = header[1] == table and seen == number_of
+            table_line = number if inside else table_line
         elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
             return number
     return table_line
@@ -169,6 +182,9 @@ def read_config(path: Path) -> GatewayConfig:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         mend = f"cannot be read ({error.strerror}); `wharf gateway init` writes one"
+        raise ConfigError(path, None, "file", mend) from error
+    except UnicodeDecodeError as error:
+        mend = f"is no text in UTF-8 (byte {error.start}); save it as UTF-8"
         raise ConfigError(path, None, "file", mend) from error
     return parse_config(text, path)
 
@@ -197,11 +213,11 @@ class _Reader:
         main = self._table("gateway")
         key = self._table("key")
         development = main.get("development", bool, default=False)
-        audiences = tuple(self._audience(table, development) for table in self._rows("audience"))
+        audiences = self._audiences(development)
         config = GatewayConfig(
             path=self._path,
-            name=main.get("name", str),
-            party=main.get("party", str),
+            name=main.name_text("name"),
+            party=main.name_text("party"),
             data_dir=self._file(main.get("data_dir", str)),
             development=development,
             key_uri=key.get("uri", str),
@@ -227,7 +243,7 @@ class _Reader:
         rows = self._values.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ConfigError(self._path, None, name, f"must be written as [[{name}]]")
-        return [_Table(self._path, self._text, name, row) for row in rows]
+        return [_Table(self._path, self._text, name, row, n) for n, row in enumerate(rows)]
 
     def _optional_file(self, table: _Table, key: str) -> Path | None:
         name = table.get(key, str, None)
@@ -278,6 +294,15 @@ class _Reader:
         table.done()
         return peer
 
+    def _audiences(self, development: bool) -> tuple[AudienceConfig, ...]:  # noqa: FBT001  # private, one caller
+        audiences: dict[int, AudienceConfig] = {}
+        for table in self._rows("audience"):
+            audience = self._audience(table, development)
+            if audience.id in audiences:
+                raise table.error("id", f"{audience.id} is another audience's already")
+            audiences[audience.id] = audience
+        return tuple(audiences.values())
+
     def _audience(self, table: _Table, development: bool) -> AudienceConfig:  # noqa: FBT001  # private, one caller
         keys = table.get("readers", list)
         readers = tuple(_hex(table, "readers", key, READER_KEY_BYTES) for key in keys)
@@ -293,12 +318,13 @@ class _Reader:
         return audience
 
     def _devices(self, audiences: set[int]) -> tuple[DeviceConfig, ...]:
-        devices = [self._device(table, audiences) for table in self._rows("device")]
-        ids = [device.spec.id for device in devices]
-        for name in ids:
-            if ids.count(name) > 1:
-                raise ConfigError(self._path, None, "device.id", f"{name!r} is given twice")
-        return tuple(devices)
+        devices: dict[str, DeviceConfig] = {}
+        for table in self._rows("device"):
+            device = self._device(table, audiences)
+            if device.spec.id in devices:
+                raise table.error("id", f"{device.spec.id!r} is given twice")
+            devices[device.spec.id] = device
+        return tuple(devices.values())
 
     def _device(self, table: _Table, audiences: set[int]) -> DeviceConfig:
         audience = table.number("audience", 0, low=1, high=AUDIENCE_MAX)
@@ -312,12 +338,19 @@ class _Reader:
         options = table.values.get("options", {})
         if not isinstance(options, dict):
             raise table.error("options", "must be a table: [device.options]")
+        name = table.name_text("id")
+        if "/" in name:
+            raise table.error("id", f"{name!r} has a slash, which parts device from channel")
         spec = DeviceSpec(
-            id=table.get("id", str),
+            id=name,
             driver=driver,
             source=table.get("source", str),
             interval_ms=interval_s * 1000 or None,
             options=options,
         )
         table.done()
+        try:
+            check_spec(spec)
+        except SpecError as error:
+            raise table.error(error.field, error.reason) from error
         return DeviceConfig(spec=spec, audience=audience)

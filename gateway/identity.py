@@ -89,7 +89,9 @@ def next_boot(txn: Transaction, boot_id: str) -> int:
 def audience_keys(
     txn: Transaction, identity: Identity, audiences: Mapping[int, AudienceConfig]
 ) -> dict[int, AudienceKey]:
-    """The key of each audience, made at first use, with a grant for each reader that has none."""
+    """The key of each audience that is or ever was configured, made at first use, with a grant for
+    each reader that has none.
+    """
     feed = (identity.feed_id, 0)
     keys = {}
     for audience in audiences.values():
@@ -113,4 +115,8 @@ def audience_keys(
                 )
                 put_value(txn, name, 1)
         keys[audience.id] = AudienceKey(key_epoch=FIRST_KEY_EPOCH, key=key)
+    # An audience that is configured no more still has slots, and every block ends them.
+    for place, key in txn.scan("audience_keys", b""):
+        held = AudienceKey(key_epoch=int.from_bytes(place[2:], "big"), key=key)
+        keys.setdefault(int.from_bytes(place[:2], "big"), held)
     return keys

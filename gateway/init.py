@@ -1,5 +1,6 @@
 """`wharf gateway init`: finds ports and broker, makes the key, writes a commented configuration."""
 
+import json
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,13 +26,13 @@ _MAIN: Final = """\
 # Wharfinger gateway. Every key that may be given is shown; what is commented out has that default.
 
 [gateway]
-name = "{name}"
-party = "{party}"             # the organisation that answers for this box
-data_dir = "{data_dir}"       # journal and ledger; keep it on the disk that survives
+name = {name}
+party = {party}             # the organisation that answers for this box
+data_dir = {data_dir}       # journal and ledger; keep it on the disk that survives
 development = {development}   # true allows a key in a file; verdicts then say "development key"
 
 [key]
-uri = "{key_uri}"             # pkcs11:token=...;object=...;module-path=...;pin-source=file:...
+uri = {key_uri}             # pkcs11:token=...;object=...;module-path=...;pin-source=file:...
 
 [seal]
 # count = 4096                # a block is cut at this many entries,
@@ -51,9 +52,9 @@ uri = "{key_uri}"             # pkcs11:token=...;object=...;module-path=...;pin-
 """
 _PEER: Final = """
 [[consortium]]
-address = "{address}"
-certificate = "{certificate}"
-genesis_sha256 = "{genesis}"
+address = {address}
+certificate = {certificate}
+genesis_sha256 = {genesis}
 """
 _NO_PEER: Final = """
 # Where the feed is carried to: values come from the chain machine (wharf chain status).
@@ -72,9 +73,9 @@ readers = [{readers}]
 """
 _DEVICE: Final = """
 [[device]]
-id = "{id}"
-driver = "{driver}"
-source = "{source}"
+id = {id}
+driver = {driver}
+source = {source}
 interval_s = {interval_s}
 audience = 1
 """
@@ -120,26 +121,35 @@ def broker_answers(host: str = "127.0.0.1", port: int = 1883) -> bool:
         return False
 
 
+def _toml(value: object) -> str:
+    """A value as a TOML text; JSON writes the same escapes."""
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def config_text(wish: Wish) -> str:
     """The configuration that init writes."""
     development = wish.key_uri is None or wish.key_uri.startswith("file:") or wish.development
     text = _MAIN.format(
-        name=wish.name,
-        party=wish.party,
-        data_dir=wish.data_dir,
+        name=_toml(wish.name),
+        party=_toml(wish.party),
+        data_dir=_toml(wish.data_dir),
         development=str(development).lower(),
-        key_uri=wish.key_uri or f"file:{wish.data_dir / 'development-key.pem'}",
+        key_uri=_toml(wish.key_uri or f"file:{wish.data_dir / 'development-key.pem'}"),
         broker="a broker answers there" if broker_answers() else "none answered when this was made",
     )
     if wish.address and wish.certificate and wish.genesis_sha256:
         text += _PEER.format(
-            address=wish.address, certificate=wish.certificate, genesis=wish.genesis_sha256
+            address=_toml(wish.address),
+            certificate=_toml(wish.certificate),
+            genesis=_toml(wish.genesis_sha256),
         )
     else:
         text += _NO_PEER
-    text += _AUDIENCE.format(readers=", ".join(f'"{key}"' for key in wish.readers))
+    text += _AUDIENCE.format(readers=", ".join(_toml(key) for key in wish.readers))
     for name, driver, source, interval_s in found_devices():
-        text += _DEVICE.format(id=name, driver=driver, source=source, interval_s=interval_s)
+        text += _DEVICE.format(
+            id=_toml(name), driver=_toml(driver), source=_toml(source), interval_s=interval_s
+        )
     return text
 
 
@@ -152,7 +162,10 @@ async def initialise(wish: Wish) -> str:
         text = config_text(wish)
         parse_config(text, wish.config_path)
         wish.config_path.parent.mkdir(parents=True, exist_ok=True)
-        wish.config_path.write_text(text, encoding="utf-8")
+        # Whole or not at all: half a file would be taken for the operator's own at the next try.
+        partial = wish.config_path.with_name(f".{wish.config_path.name}.new")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(wish.config_path)
     try:
         config = parse_config(wish.config_path.read_text(encoding="utf-8"), wish.config_path)
     except OSError as error:

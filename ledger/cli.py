@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
@@ -82,16 +83,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # the outer edge; foreseen errors are a line, others a trace
-        if arguments.log == "debug" or not _is_ours(error):
-            raise
-        return _say(f"wharf: {error}")
+    except Exception as error:  # noqa: BLE001  # the outer edge: a line if foreseen, else a trace
+        if arguments.log == "debug" or not _is_foreseen(error):
+            # Not raised: the interpreter would exit with 1, which is a verdict.
+            traceback.print_exc()
+            return EXIT_FAILED
+        return _say(f"wharf: {_first(error)}")
 
 
-def _is_ours(error: BaseException) -> bool:
-    """True for errors of our own roots, and for groups that hold only such."""
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first: a group only says that something did."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _is_foreseen(error: BaseException) -> bool:
+    """True for errors of our own roots and of files, and for groups that hold only such."""
     if isinstance(error, BaseExceptionGroup):
-        return all(_is_ours(item) for item in error.exceptions)
+        return all(_is_foreseen(item) for item in error.exceptions)
+    if isinstance(error, OSError):  # it names the file itself
+        return True
     package = type(error).__module__.split(".")[0]
     return package in ("ledger", "logistics", "firmware_bridge", "gateway", "consortium", "portal")
 

@@ -20,6 +20,7 @@ MAP_BYTES: Final = 8 << 30
 FULL_SHARE_ALARM: Final = 0.7
 SCHEMA: Final = b"2"
 CHECKSUM_BYTES: Final = 4
+LOCK_NAME: Final = "one-process"
 TREE_LEAVES: Final = 0
 TREE_HEADERS: Final = 1
 TABLES: Final = (
@@ -102,10 +103,15 @@ class Store:
 
     def __init__(self, folder: Path, *, map_bytes: int = MAP_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / "one-process")
+        self._lock = _lock(folder / LOCK_NAME)
         try:
             self._env = lmdb.open(
-                str(folder), map_size=map_bytes, max_dbs=len(TABLES), metasync=True, sync=True
+                str(folder),
+                map_size=map_bytes,
+                max_dbs=len(TABLES),
+                metasync=True,
+                sync=True,
+                mode=0o600,  # keys are in it
             )
         except lmdb.Error as error:
             raise StoreError(f"{folder}: {error}") from error
@@ -159,6 +165,21 @@ def unsealed(table: str, key: bytes, stored: bytes) -> bytes:
     if stored != sealed(table, key, value):
         raise DamagedError(table, key)
     return value
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a program has the store in this folder open."""
+    try:
+        fd = os.open(folder / LOCK_NAME, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _lock(path: Path) -> int:

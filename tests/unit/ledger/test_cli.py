@@ -25,9 +25,9 @@ def word(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
             commands.add_parser("word").set_defaults(run=raising(error))
 
-        monkeypatch.setattr(ledger.cli, "entry_points", lambda group: [point])
-        monkeypatch.setattr(EntryPoint, "load", lambda self: register)
         point = EntryPoint(name="word", value="nowhere:register", group=ledger.cli.GROUP)
+        monkeypatch.setattr(ledger.cli, "entry_points", lambda **_: [point])
+        monkeypatch.setattr(EntryPoint, "load", lambda _: register)
 
     return make
 
