@@ -5,6 +5,7 @@ Making reads nodes through a `NodeReader`: `read(level, index)` gives the hash o
 in blocks that have to be opened first. Checking takes bytes only.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
@@ -194,14 +195,14 @@ def range_path(read: NodeReader, size: int, ranges: Sequence[Range]) -> list[byt
 
 def _outside(size: int, ranges: Sequence[Range]) -> Iterator[Range]:
     """(first, end) of each maximal subtree that holds no leaf of any range."""
+    starts = [begin for begin, _ in ranges]
     stack: list[tuple[int, int]] = [(0, size)]
     while stack:
         first, end = stack.pop()
-        if not any(begin < end and first < begin + count for begin, count in ranges):
+        touching = _touching(ranges, starts, first, end)
+        if not touching:
             yield first, end
-        elif end - first > 1 and not any(
-            begin <= first and end <= begin + count for begin, count in ranges
-        ):
+        elif not _covered(touching, first, end):
             middle = first + split_point(end - first)
             stack += [(middle, end), (first, middle)]
 
@@ -228,6 +229,21 @@ def root_from_ranges(
     return root
 
 
+def _touching(
+    ranges: Sequence[Range], starts: Sequence[int], first: int, end: int
+) -> Sequence[Range]:
+    """The ranges that meet [first, end), found by their starts: a proof may hold very many."""
+    low = bisect_right(starts, first) - 1
+    if low < 0 or sum(ranges[low]) <= first:
+        low += 1
+    return ranges[low : min(bisect_left(starts, end), low + 2)]
+
+
+def _covered(touching: Sequence[Range], first: int, end: int) -> bool:
+    begin, count = touching[0]
+    return len(touching) == 1 and begin <= first and end <= begin + count
+
+
 class _RangeFold:
     """One walk over a range proof, leaves and path consumed left to right."""
 
@@ -235,14 +251,15 @@ class _RangeFold:
         self, ranges: Sequence[Range], leaf_hashes: Sequence[bytes], path: Sequence[bytes]
     ) -> None:
         self._ranges, self._leaves, self._path = ranges, leaf_hashes, path
+        self._starts = [begin for begin, _ in ranges]
         self._leaf_used = 0
         self.path_used = 0
 
     def root(self, first: int, end: int) -> bytes:
-        touching = [r for r in self._ranges if r[0] < end and first < r[0] + r[1]]
+        touching = _touching(self._ranges, self._starts, first, end)
         if not touching:
             return self._next_hash()
-        if len(touching) == 1 and touching[0][0] <= first and end <= sum(touching[0]):
+        if _covered(touching, first, end):
             count = end - first
             self._leaf_used += count
             return tree_root(self._leaves[self._leaf_used - count : self._leaf_used])
