@@ -118,7 +118,7 @@ def check_part(entries: Sequence[Entry], summary: Summary, previous: Summary | N
     check_srcseq(entries, summary, where)
     check_order(entries, where)
     check_retirement(entries, summary, where)
-    check_descriptor(entries, summary, previous, where)
+    check_descriptor(entries, summary, previous, where=where)
 
 
 def check_count(entries: Sequence[Entry], summary: Summary, where: str) -> None:
@@ -170,7 +170,7 @@ def check_retirement(entries: Sequence[Entry], summary: Summary, where: str) -> 
 
 
 def check_descriptor(
-    entries: Sequence[Entry], summary: Summary, previous: Summary | None, where: str
+    entries: Sequence[Entry], summary: Summary, previous: Summary | None, *, where: str
 ) -> None:
     """The summary names the slot's last descriptor."""
     last = [offset for offset, entry in enumerate(entries) if opens_slot(entry)]

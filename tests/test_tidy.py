@@ -238,13 +238,17 @@ def test_a_note_for_later_has_a_number() -> None:
 
 
 def test_unit_tests_do_not_sleep() -> None:
-    found = [
-        named(path, line, text.strip())
-        for path in tracked_files()
-        if path.suffix == ".py" and path.is_relative_to(ROOT / "tests" / "unit")
-        for line, text in enumerate(path.read_text().splitlines(), start=1)
-        if re.search(r"\btime\.sleep\(|\basyncio\.sleep\((?!0\))", text)
-    ]
+    # Under the virtual clock of tests/fakes an hour of asyncio's sleep takes a moment.
+    found = []
+    for path in tracked_files():
+        if path.suffix != ".py" or not path.is_relative_to(ROOT / "tests" / "unit"):
+            continue
+        whole = path.read_text()
+        pattern = r"\btime\.sleep\("
+        if "tests.fakes.virtual_time" not in whole:
+            pattern += r"|\basyncio\.sleep\((?!0\))"
+        lines = enumerate(whole.splitlines(), start=1)
+        found += [named(path, n, text.strip()) for n, text in lines if re.search(pattern, text)]
     assert found == []
 
 
