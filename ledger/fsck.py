@@ -44,6 +44,10 @@ OF_FEEDS: Final = (*BY_HEIGHT, *BY_RUN, "nodes", "slots", "grants", "conflicts")
 
 AudienceKeys = Mapping[tuple[int, int], bytes]  # by audience and key epoch
 
+# An entry is a CBOR array: a frame that begins with this byte is a note of the journal's owner
+# (docs/adr/0012-delivery-marks-in-the-journal.md) and belongs to no feed.
+NOTE: Final = b"\x00"
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -328,6 +332,8 @@ def check_journal(txn: Transaction, folder: Path, report: Report) -> None:
     if numbers and min(numbers) > last + 1:
         report.add(f"journal entry {min(numbers)}", f"the sealed end with entry {last}")
     for jseq, data in recovered.entries:
+        if data[:1] == NOTE:
+            continue
         with _noting(report, f"journal entry {jseq}"):
             entry = decode_entry(data)
             if jseq > last and entry.srcseq != totals.get(entry.slot, 0):

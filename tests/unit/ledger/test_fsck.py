@@ -172,3 +172,12 @@ def test_missing_numbers_and_foreign_frames_are_found(tmp_path: Path) -> None:
     journal.close()
     found = journal_report(tmp_path / "b", tmp_path / "odd", feed).found
     assert 2 == len(found)
+
+
+def test_a_note_of_the_journals_owner_is_no_difference(tmp_path: Path) -> None:
+    feed = pending_feed()
+    journal_of(tmp_path / "journal", feed, feed.state.jseq_end + 1)
+    journal, _ = Journal.open(tmp_path / "journal", segment_bytes=1 << 16)
+    journal.append([b"\x00" + bytes(16)])
+    journal.close()
+    assert journal_report(tmp_path / "store", tmp_path / "journal", feed).found == []
