@@ -9,9 +9,12 @@ import os
 import random
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +75,7 @@ class Aftermath:
     log: str
     own: HeldFeed
     theirs: HeldFeed
+    fsck: list[subprocess.CompletedProcess[str]]
 
 
 def kill_often(box: GatewayBox, kills: int, chance: random.Random) -> list[float]:
@@ -148,6 +152,11 @@ def aftermath(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Aftermath
     return gather(yard, box, publisher, devices, recoveries_s=recoveries_s, kills=kills)
 
 
+def fsck(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ledger", "fsck", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def gather(
     yard: Yard,
     box: GatewayBox,
@@ -172,6 +181,7 @@ def gather(
         log=box.program.text(),
         own=held_feed(box.data_dir / "store", box.feed_id),
         theirs=held_feed(yard.machine.home / "ledger.store", box.feed_id),
+        fsck=[fsck(box.data_dir), fsck(yard.machine.home / "ledger.store")],
     )
 
 
@@ -231,3 +241,9 @@ def test_the_log_tells_of_one_signature_size_for_each_height(aftermath: Aftermat
 def test_no_start_found_damage(aftermath: Aftermath) -> None:
     for word in ("journal_damaged", "entry_quarantined", "signing_stopped", "Traceback"):
         assert word not in aftermath.log
+
+
+def test_all_that_both_stores_hold_follows_from_their_raw_data(aftermath: Aftermath) -> None:
+    assert [
+        (run.returncode, run.stdout, run.stderr) for run in aftermath.fsck if run.returncode
+    ] == []

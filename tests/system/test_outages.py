@@ -149,19 +149,22 @@ def test_a_token_that_was_away_signs_the_backlog_with_one_head(
 @contextmanager
 def counted_pin(path: Path, pin: str) -> Iterator[list[int]]:
     """A PIN file in a pipe's form: the list grows by one each time that somebody reads the PIN."""
-    path.unlink()
-    os.mkfifo(path, 0o600)
+    fresh = path.with_name("fresh-pipe")
+    os.mkfifo(fresh, 0o600)
+    fresh.replace(path)
     reads: list[int] = []
     ended = threading.Event()
 
     def serve() -> None:
         while True:
-            with path.open("wb") as pipe:
+            with suppress(BrokenPipeError), path.open("wb") as pipe:
+                # Each reader has a pipe of its own, or one could be given the PIN twice.
+                os.mkfifo(fresh, 0o600)
+                fresh.replace(path)
                 if ended.is_set():
                     return
                 reads.append(len(reads))
-                with suppress(BrokenPipeError):
-                    pipe.write(pin.encode())
+                pipe.write(pin.encode())
 
     server = threading.Thread(target=serve, daemon=True)
     server.start()
