@@ -1,0 +1,1 @@
+"""The gateway and the chain machine as one Debian package."""
