@@ -19,7 +19,7 @@ from gateway.entry_maker import EntryMaker
 from gateway.errors import ConfigError, IdentityError, NotInitialisedError
 from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
-from gateway.recovery import Found, sort_out
+from gateway.recovery import Found, losses, sort_out
 from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.slots import SlotBook, book_from_value
@@ -28,6 +28,7 @@ from ledger.entry import (
     CONTROL_SLOT,
     KIND_BOOT,
     Entry,
+    GTime,
     audience_of,
     decode_entry,
     encode_entry,
@@ -75,7 +76,7 @@ def _recover(config: GatewayConfig) -> _Recovered:
     """Opens store and journal and sorts out what a crash may have left."""
     if not (config.data_dir / "store").is_dir():
         raise NotInitialisedError(f"{config.data_dir}: no gateway here; run `wharf gateway init`")
-    store = Store(config.data_dir / "store")
+    store = Store(config.data_dir / "store", waits_for_room=True)
     identity = store.read(get_identity)
     audiences = {item.id: item for item in config.audiences}
     keys = store.write(lambda txn: audience_keys(txn, identity, audiences))
@@ -117,7 +118,9 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     pending = deque(disk.found.pending)
     pending.extend(_first_entries(disk, config, maker))
     intake = Intake(disk.journal, maker, pending, deliveries=Deliveries(disk.found.marks))
-    intake.after_full = lambda: _mark_unacknowledged(config, maker, GapReason.DISK_FULL)
+    intake.after_full = lambda since, until: _full_gaps(config, maker, since, until)
+    intake.counts.damages = len(disk.damage.corruptions)
+    intake.counts.lost = disk.found.lost
     cutter = Cutter(
         store=disk.store,
         intake=intake,
@@ -243,19 +246,32 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
     entries.append(maker.control(KIND_BOOT, [1, SOFTWARE, config_hash]))
     if disk.damage.corruptions:
         slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
-        entries += damage_entries(maker, slots)
-    _mark_unacknowledged(config, maker, GapReason.GATEWAY_DOWN)
+        entries += damage_entries(maker, losses(disk.found, slots))
+    for name in _unkept(config):
+        maker.mark_absent(name, GapReason.GATEWAY_DOWN)
     data = [encode_entry(entry) for entry in entries]
     first = disk.journal.append(data)
     rows = zip(entries, data, strict=True)
     return [Pending(first + offset, entry, raw) for offset, (entry, raw) in enumerate(rows)]
 
 
-def _mark_unacknowledged(config: GatewayConfig, maker: EntryMaker, reason: GapReason) -> None:
-    """Notes a loss for every device that nobody keeps readings for while they are not taken."""
-    for device in config.devices:
-        if not device.spec.source.startswith("mqtt:") or not config.broker.persistent:
-            maker.mark_absent(device.spec.id, reason)
+def _unkept(config: GatewayConfig) -> list[str]:
+    """Devices that nobody keeps readings for while they are not taken."""
+    return [
+        device.spec.id
+        for device in config.devices
+        if not device.spec.source.startswith("mqtt:") or not config.broker.persistent
+    ]
+
+
+def _full_gaps(config: GatewayConfig, maker: EntryMaker, since: GTime, until: GTime) -> list[Entry]:
+    """What a full disk cost the lines that nobody keeps readings for."""
+    reason = GapReason.DISK_FULL
+    return [
+        entry
+        for name in _unkept(config)
+        for entry in maker.lost_between(name, reason, since=since, until=until)
+    ]
 
 
 def _report_damage(config: GatewayConfig, recovered: Recovered, found: Found) -> None:

@@ -150,6 +150,24 @@ class EntryMaker:
         """An entry of the gateway's own in a device's slot."""
         return self._make(kind, slot, self._clock.now(), body)
 
+    def now(self) -> GTime:
+        """The time of this moment."""
+        return self._clock.now()
+
+    def lost_between(
+        self, device_id: str, reason: GapReason, *, since: GTime, until: GTime
+    ) -> list[Entry]:
+        """A gap entry in each slot of a device whose readings may be missing from then to then."""
+        gap = Gap(
+            reason=reason,
+            from_wall_us=since.wall_us,
+            to_wall_us=until.wall_us,
+            from_mono_us=since.mono_us,
+            to_mono_us=until.mono_us,
+        )
+        lines = self._lines_of(device_id)
+        return [self.note(KIND_GAP, line.slot, gap.to_body()) for line in lines]
+
     def clock_steps(self) -> list[Entry]:
         """An entry for each step of the wall clock since the last call."""
         return [

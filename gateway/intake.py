@@ -15,7 +15,7 @@ from typing import Final
 from firmware_bridge.devices import Arrival
 from gateway.deliveries import Deliveries
 from gateway.entry_maker import EntryMaker
-from ledger.entry import Entry, encode_entry
+from ledger.entry import Entry, GTime, encode_entry
 from ledger.journal import Journal, JournalFullError
 from ledger.sealer import Pending
 
@@ -36,6 +36,8 @@ class IntakeCounts:
     acknowledged: int = 0
     unacknowledgeable: int = 0
     full_since_mono_us: int | None = None
+    damages: int = 0  # places of the journal that the start found damaged
+    lost: int = 0  # frames lost there that no block holds
 
 
 class Intake:
@@ -53,8 +55,8 @@ class Intake:
         self.pending, self.deliveries = pending, deliveries
         self.counts = IntakeCounts()
         self.grown = asyncio.Event()
-        self.after_full: Callable[[], None] = lambda: None
-        self._was_full = False
+        self.after_full: Callable[[GTime, GTime], list[Entry]] = lambda _since, _until: []
+        self._full_since: GTime | None = None
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
@@ -75,12 +77,18 @@ class Intake:
             while len(items) < GROUP_MAX and not self._queue.empty():
                 items.append(self._queue.get_nowait())
             await self._commit(items)
+            if self._full_since is not None:
+                await self._tell_loss(self._full_since, self._maker.now())
             for _ in items:
                 self._queue.task_done()
-            if self._was_full and self._queue.empty():
-                # What waited in the queue is in; what the lines could not keep is lost.
-                self._was_full = False
-                self.after_full()
+
+    async def _tell_loss(self, since: GTime, until: GTime) -> None:
+        """What waited in the queue first, and behind it what could not be kept, as gap entries."""
+        self._full_since = None
+        waited = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        await self._commit([*waited, lambda: self.after_full(since, until)])
+        for _ in waited:
+            self._queue.task_done()
 
     async def drain(self) -> None:
         """Waits until everything taken so far is durable."""
@@ -124,11 +132,11 @@ class Intake:
                 if self.counts.full_since_mono_us is None:
                     _log.critical("disk_full stop=accepting error=%s", error)
                     self.counts.full_since_mono_us = int(loop.time() * 1_000_000)
+                    self._full_since = self._full_since or self._maker.now()
                 await asyncio.sleep(FULL_RETRY_S)
             else:
                 if self.counts.full_since_mono_us is not None:
                     _log.warning("disk_has_room accepting=again")
-                    self._was_full = True
                     self.counts.full_since_mono_us = None
                 return first
 

@@ -5,7 +5,7 @@ them.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -26,6 +26,7 @@ from logistics.reading import Gap, GapReason
 SILENCE_CHECK_S: Final = 1.0
 BACKLOG_FAULT_BLOCKS: Final = 1000
 FLUSH_S: Final = 5.0
+CUT_S: Final = 10.0
 WITNESS_WAIT_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
@@ -120,7 +121,11 @@ class Gateway:
             # A full disk may stay full; what waits was not acknowledged, and the next start says
             # what is missing.
             _log.warning("stopped_undrained acknowledged=nothing_of_it")
-        await parts.cutter.cut_all()
+        try:
+            async with asyncio.timeout(CUT_S):
+                await parts.cutter.cut_all()
+        except TimeoutError:
+            _log.warning("stopped_uncut rest=stays_in_journal")
         try:
             async with asyncio.timeout(FLUSH_S):
                 await self._flushed()
@@ -195,6 +200,8 @@ class Gateway:
             "pending": len(intake.pending),
             "acknowledged": intake.counts.acknowledged,
             "unacknowledgeable": intake.counts.unacknowledgeable,
+            "journal_damages": intake.counts.damages,
+            "journal_frames_lost": intake.counts.lost,
             "repeated_deliveries": intake.deliveries.repeated,
             "rejected": sum(parts.maker.rejected.values()),
             "rejected_by_device": _by_device(parts.maker.rejected),
@@ -244,6 +251,13 @@ class Gateway:
             faults.append("key holder away: journaling goes on, nothing is signed")
         if parts.intake.counts.full_since_mono_us is not None:
             faults.append("disk full: nothing is accepted until there is room")
+        if parts.store.is_full:
+            faults.append("store full: no block is cut and no head is signed until there is room")
+        if parts.intake.counts.damages:
+            faults.append(
+                f"journal damaged at {parts.intake.counts.damages} place(s), "
+                f"{parts.intake.counts.lost} unsealed frame(s) lost: check the disk"
+            )
         if parts.store.full_share > FULL_SHARE_ALARM:
             faults.append(f"store is {parts.store.full_share:.0%} full")
         if backlog > BACKLOG_FAULT_BLOCKS and parts.uplinks:
@@ -262,7 +276,10 @@ def _by_device(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return rows
 
 
-def damage_entries(maker: EntryMaker, slots: Sequence[int]) -> list[Entry]:
+def damage_entries(maker: EntryMaker, losses: Mapping[int, int | None]) -> list[Entry]:
     """A gap entry in each slot that damaged journal frames may have taken entries from."""
-    gap = Gap(reason=GapReason.JOURNAL_CORRUPTION).to_body()
-    return [maker.note(KIND_GAP, slot, gap) for slot in slots]
+    reason = GapReason.JOURNAL_CORRUPTION
+    return [
+        maker.note(KIND_GAP, slot, Gap(reason=reason, count=count).to_body())
+        for slot, count in losses.items()
+    ]

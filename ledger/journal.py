@@ -15,6 +15,7 @@ import errno
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,11 +83,15 @@ class Journal:
     ) -> tuple["Journal", Recovered]:
         """The journal in a folder (made if missing) and what it holds.
 
-        next_jseq: at least this number comes next, even where the journal is empty.
+        next_jseq: at least this number comes next, even where the journal is empty; what is found
+        from it on is written again and synced. Raises JournalError.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, segment_bytes=segment_bytes)
-        recovered = journal._recover()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            recovered = journal._recover(next_jseq)
+        except OSError as error:
+            raise JournalError(f"{folder}: {error}") from error
         journal._next_jseq = max(journal._next_jseq, next_jseq)
         return journal, recovered
 
@@ -166,10 +171,12 @@ class Journal:
             try:
                 ready.append((segment_id, path, _prepare(path, segment_id, self._segment_bytes)))
             except OSError as error:
-                path.unlink(missing_ok=True)
-                for _, made, fd in reversed(ready):
+                for _, _, fd in ready:
                     os.close(fd)
-                    made.unlink(missing_ok=True)
+                for made in [path, *(made for _, made, _ in reversed(ready))]:
+                    # On a disk that takes no writes an empty segment stays; a start knows it.
+                    with suppress(OSError):
+                        made.unlink()
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     text = f"{path}: no room for {self._segment_bytes} bytes"
                     raise JournalFullError(text) from error
@@ -196,21 +203,25 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
 
-    def _recover(self) -> Recovered:
+    def _recover(self, unsealed_jseq: int) -> Recovered:
         scans = _scan_folder(self._folder)
         self._segments += [_Segment(scan.segment_id, path, scan.last_jseq) for path, scan in scans]
         recovered, torn = _recovered(scans)
         for path, scan in torn:
             _clear(path, scan.end, scan.torn_bytes)
+        for path, scan in scans:
+            if scan.last_jseq >= unsealed_jseq or (path, scan) == scans[-1]:
+                _write_again(path, scan, unsealed_jseq)
         if scans:
+            _sync_folder(self._folder)
             self._next_jseq = scans[-1][1].last_jseq + 1
-            self._reopen_last(scans[-1][1].end)
+            self._reopen_last(scans[-1][1])
         return recovered
 
-    def _reopen_last(self, offset: int) -> None:
+    def _reopen_last(self, scan: "_Scan") -> None:
         path = self._segments[-1].path
-        self._fd, self._offset = os.open(path, os.O_WRONLY), offset
-        if path.stat().st_size != self._segment_bytes:
+        self._fd, self._offset = os.open(path, os.O_WRONLY), scan.end
+        if not scan.has_header or path.stat().st_size != self._segment_bytes:
             # A segment left half made by a crash, or of another size: full, the next one is begun.
             self._offset = self._segment_bytes
 
@@ -253,6 +264,36 @@ def _clear(path: Path, offset: int, size_bytes: int) -> None:
         os.close(fd)
 
 
+def _write_whole(fd: int, data: bytes, offset: int) -> None:
+    # A disk that fills up writes less than it was given, and says so at the next call only.
+    if os.pwrite(fd, data, offset) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_again(path: Path, scan: "_Scan", unsealed_jseq: int) -> None:
+    """Makes what a scan found durable from the first unsealed frame on.
+
+    A killed program, or a failed sync, leaves frames that can be read and are not on the disk. A
+    sync alone does not help: the kernel counts pages as clean after a sync that failed.
+    """
+    fd = os.open(path, os.O_RDWR)
+    try:
+        start = scan.offset_of(unsealed_jseq)
+        data = os.pread(fd, scan.end - start, start)
+        _write_whole(fd, data, start)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def frame(segment_id: int, jseq: int, data: bytes) -> bytes:
     """One entry as it stands in a segment."""
     start = len(data).to_bytes(4, "big") + jseq.to_bytes(8, "big")
@@ -267,14 +308,10 @@ def _prepare(path: Path, segment_id: int, size_bytes: int) -> int:
         header = (MAGIC + segment_id.to_bytes(4, "big")).ljust(SEGMENT_HEADER_BYTES, b"\x00")
         zeros = bytes(1 << 20)
         for at in range(0, size_bytes, len(zeros)):
-            os.pwrite(fd, zeros[: size_bytes - at], at)
+            _write_whole(fd, zeros[: size_bytes - at], at)
         os.pwrite(fd, header, 0)
         os.fsync(fd)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
     except OSError:
         os.close(fd)
         raise
@@ -291,6 +328,9 @@ class _Scan:
         self.last_jseq = last_jseq
         self.end = SEGMENT_HEADER_BYTES
         self.torn_bytes = 0
+        self._offsets: list[int] = []
+        header = MAGIC + segment_id.to_bytes(4, "big")
+        self.has_header = data[: len(header)] == header
         self._read()
         self._data = b""
 
@@ -301,10 +341,14 @@ class _Scan:
         tail = Corruption(self.segment_id, self.end, self.torn_bytes, self.last_jseq)
         return [*self.corruptions, tail]
 
+    def offset_of(self, jseq: int) -> int:
+        """Where the first frame of at least this number begins; the end if there is none."""
+        rows = zip(self.entries, self._offsets, strict=True)
+        return next((at for (held, _), at in rows if held >= jseq), self.end)
+
     def _read(self) -> None:
         data, at = self._data, SEGMENT_HEADER_BYTES
-        header = MAGIC + self.segment_id.to_bytes(4, "big")
-        if data[: len(header)] != header and _NONZERO.search(data):
+        if not self.has_header and _NONZERO.search(data):
             self.corruptions.append(
                 Corruption(self.segment_id, 0, SEGMENT_HEADER_BYTES, self.last_jseq)
             )
@@ -328,6 +372,7 @@ class _Scan:
     def _take(self, at: int, size: int) -> None:
         jseq = int.from_bytes(self._data[at + 4 : at + 12], "big")
         self.entries.append((jseq, self._data[at + FRAME_HEADER_BYTES : at + size]))
+        self._offsets.append(at)
         self.last_jseq, self.end = jseq, at + size
 
     def _valid(self, at: int) -> int:

@@ -5,7 +5,9 @@ big-endian, so a range of heights is a range of keys.
 """
 
 import fcntl
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -39,7 +41,13 @@ TABLES: Final = (
     "conflicts",
     "meta",
 )
+FULL_RETRY_S: Final = 1.0
 Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+
+
+class StoreFullError(StoreError):
+    """No room on the disk or in the map. Nothing was written; asking again later is right."""
 
 
 class Transaction:
@@ -99,9 +107,15 @@ class Transaction:
 
 
 class Store:
-    """The open store. Writes run on one thread of its own; reads may run on any."""
+    """The open store. Writes run on one thread of its own; reads may run on any.
 
-    def __init__(self, folder: Path, *, map_bytes: int = MAP_BYTES) -> None:
+    waits_for_room: on a full disk `write_later` waits until there is room (`is_full` tells of it);
+    else it raises StoreFullError, as `write` always does.
+    """
+
+    def __init__(
+        self, folder: Path, *, map_bytes: int = MAP_BYTES, waits_for_room: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder / LOCK_NAME)
         try:
@@ -117,6 +131,9 @@ class Store:
             raise StoreError(f"{folder}: {error}") from error
         self._env.reader_check()
         self._tables = {name: self._env.open_db(name.encode()) for name in TABLES}
+        self._waits_for_room, self._closing = waits_for_room, threading.Event()
+        self.is_full = False
+        self._failed: str | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self.write(_check_schema)
 
@@ -126,18 +143,46 @@ class Store:
             return work(Transaction(txn, self._tables))
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
-        """Runs `work` on the writing thread in one synced transaction and waits for it."""
-        return self.write_later(work).result()
+        """Runs `work` on the writing thread in one synced transaction and waits for it.
+
+        Raises StoreFullError (nothing written, try later) or StoreError; one that came from the
+        disk is final: every later write is refused.
+        """
+        return self._thread.submit(self._write, work).result()
 
     def write_later(self, work: Callable[[Transaction], Result]) -> "Future[Result]":
-        """Like `write`, without waiting."""
-        return self._thread.submit(self._write, work)
+        """Like `write`, without waiting. `work` may run again where there was no room for it."""
+        return self._thread.submit(self._write_in_time, work)
+
+    def _write_in_time(self, work: Callable[[Transaction], Result]) -> Result:
+        while True:
+            try:
+                result = self._write(work)
+            except StoreFullError as error:
+                if not self._waits_for_room or self._closing.is_set():
+                    raise
+                if not self.is_full:
+                    _log.critical("store_full stop=writing error=%s", error)
+                self.is_full = True
+                self._closing.wait(FULL_RETRY_S)
+            else:
+                if self.is_full:
+                    _log.warning("store_has_room writing=again")
+                self.is_full = False
+                return result
 
     def _write(self, work: Callable[[Transaction], Result]) -> Result:
+        if self._failed:
+            raise StoreError(f"store stopped: {self._failed}")
         try:
             with self._env.begin(write=True) as txn:
                 return work(Transaction(txn, self._tables))
+        except (lmdb.MapFullError, lmdb.DiskError) as error:
+            raise StoreFullError(f"store write failed: {error}") from error
         except lmdb.Error as error:
+            # The bare class is an error number of the operating system, and so the disk's word.
+            if type(error) is lmdb.Error or isinstance(error, lmdb.PanicError):
+                self._failed = str(error)
             raise StoreError(f"store write failed: {error}") from error
 
     @property
@@ -147,7 +192,8 @@ class Store:
         return float((info["last_pgno"] + 1) * stat["psize"] / info["map_size"])
 
     def close(self) -> None:
-        """Waits for the writer and closes."""
+        """Waits for the writer and closes; writes that still wait for room are given up."""
+        self._closing.set()
         self._thread.shutdown(wait=True)
         self._env.close()
         os.close(self._lock)
