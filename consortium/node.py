@@ -18,7 +18,13 @@ from consortium.app.refusal import Code, Refused
 from consortium.app.state import ChainState, Draft
 from consortium.engine import EmbeddedEngine
 from consortium.errors import ChainUnavailableError, MalformedError
-from consortium.queries import anchor_places, build_chain_part
+from consortium.queries import (
+    anchor_places,
+    build_chain_part,
+    checked_keys,
+    select,
+    statements,
+)
 from consortium.state_store import StateStore
 from consortium.transaction import (
     TX_BYTES_MAX,
@@ -30,7 +36,14 @@ from consortium.transaction import (
 from consortium.wire import ChainStatus, Submitted
 from ledger.canonical import decode, encode
 from ledger.chain_genesis import Genesis
-from ledger.chain_proof import ChainPart, encode_chain_part
+from ledger.chain_proof import (
+    RECORD_MIRROR,
+    RECORD_OPENED,
+    ChainPart,
+    LogLeaf,
+    decode_log_leaf,
+    encode_chain_part,
+)
 from ledger.feed import AnchorState
 from ledger.hashing import sha256
 from ledger.signing import Signer
@@ -154,19 +167,50 @@ class ChainNode:
 
     async def chain_part(self, selectors: object, keys: object) -> bytes:
         """The encoded chain part for selected leaves and keys (`consortium.wire`)."""
-        return await self._run(lambda: encode_chain_part(self._part(selectors, keys)))
 
-    def _part(self, selectors: object, keys: object) -> ChainPart:
-        engine, log = self.engine, self._log
-        if log is None:
+        def part() -> bytes:
+            indexes = select(self._open_log, selectors)
+            return encode_chain_part(self._part(indexes, checked_keys(keys)))
+
+        return await self._run(part)
+
+    async def chain_part_of(self, indexes: Sequence[int], keys: Sequence[bytes]) -> bytes:
+        """The encoded chain part for leaves and keys that this machine itself asks for, however
+        many they are; both ascending.
+        """
+        return await self._run(lambda: encode_chain_part(self._part(indexes, keys)))
+
+    async def statements(
+        self, feed_id: bytes, epoch: int, *, first: int, last: int
+    ) -> list[tuple[int, LogLeaf]]:
+        """(log index, leaf) of the mirror and opened statements about a feed's heights."""
+
+        def found() -> list[tuple[int, LogLeaf]]:
+            log, rows = self._open_log, []
+            for record in (RECORD_MIRROR, RECORD_OPENED):
+                for index in statements(log, record, feed_id, epoch=epoch, first=first, last=last):
+                    leaf = log.leaf(index)
+                    if leaf is not None:
+                        rows.append((index, decode_log_leaf(leaf)))
+            return rows
+
+        return await self._run(found)
+
+    @property
+    def _open_log(self) -> StateStore:
+        if self._log is None:
             raise ChainUnavailableError("the chain is not open")
+        return self._log
+
+    def _part(self, indexes: Sequence[int], keys: Sequence[bytes]) -> ChainPart:
+        engine = self.engine
         return build_chain_part(
             genesis=self._genesis_bytes,
             changes=(),
             signed_header=engine.signed_header,
             state=engine.application.state,
-            log=log,
-            selectors=selectors,
+            log=self._open_log,
+            indexes=indexes,
             keys=keys,
         )
 
@@ -174,9 +218,7 @@ class ChainNode:
         self, feed_id: bytes, epoch: int, *, first_height: int, limit: int
     ) -> list[list[int]]:
         """[height, log index, chain time ms] of a feed's anchors from a height on."""
-        log = self._log
-        if log is None:
-            raise ChainUnavailableError("the chain is not open")
+        log = self._open_log
         places = await self._run(
             lambda: anchor_places(log, feed_id, epoch, first_height=first_height, limit=limit)
         )

@@ -10,10 +10,11 @@ from typing import Any, Final
 from consortium.client import OperatorClient
 from consortium.config import OPERATOR_SOCKET_NAME
 from consortium.errors import ChainUnavailableError, NotYetProvenError
-from logistics.moments import parse_moment
+from logistics.moments import MomentError, parse_moment
 
 RETRY_S: Final = 1.0
 PROVE_TIMEOUT_S: Final = 120.0
+EXIT_USAGE: Final = 64
 _EXAMPLES = """examples:
   wharf prove --sensor probe-1 --from 2h --to now --wait 60 -o trip.wharf --home ~/chain
   wharf prove --sensor probe-1/temperature --from 2026-11-23T08:00:00Z --to 2026-11-23T12:00:00Z
@@ -45,7 +46,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _prove(arguments: argparse.Namespace) -> int:
     now_ms = time.time_ns() // 1_000_000
-    start, end = parse_moment(arguments.start, now_ms), parse_moment(arguments.end, now_ms)
+    try:
+        start, end = parse_moment(arguments.start, now_ms), parse_moment(arguments.end, now_ms)
+    except MomentError as error:
+        return _usage(str(error))
+    if start > end:
+        return _usage(f"--from {arguments.start} is behind --to {arguments.end}; exchange them")
     device, _, channel = arguments.sensor.partition("/")
     socket = arguments.home / OPERATOR_SOCKET_NAME
     if not socket.exists():
@@ -55,6 +61,11 @@ def _prove(arguments: argparse.Namespace) -> int:
     arguments.output.write_bytes(data)
     sys.stderr.write(f"{arguments.output}: {len(data):,} bytes; check it with: wharf verify FILE\n")
     return 0
+
+
+def _usage(text: str) -> int:
+    sys.stderr.write(f"wharf prove: {text}\n")
+    return EXIT_USAGE
 
 
 async def _ask(socket: Path, request: list[Any], wait_s: int) -> bytes:

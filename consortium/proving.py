@@ -10,16 +10,17 @@ from consortium.engine import PAUSE_NS_MAX
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.feeds import FeedRoom
 from consortium.node import ChainNode
-from consortium.wire import SELECT_INDEX, SELECT_MIRRORED, SELECT_OPENED
+from consortium.wire import ANSWER_BYTES_MAX
 from ledger.canonical import encode
-from ledger.chain_proof import RECORD_MIRROR, RECORD_OPENED, decode_chain_part, decode_log_leaf
-from ledger.entry import audience_of
+from ledger.chain_proof import PART_BYTES_MAX, RECORD_MIRROR
+from ledger.entry import KIND_DESCRIPTOR, SALT_BYTES, audience_of, decode_entry
 from ledger.errors import LedgerError, UncheckableError
 from ledger.proof_bundle import Bundle, FeedPart, Request
 from ledger.prove import Span, choose_span, feed_part
 
 ANCHORS_MAX: Final = 10_000_000
 EPOCH: Final = 0
+BUNDLE_BYTES_MAX: Final = ANSWER_BYTES_MAX - 1024  # it travels in one answer
 # An anchor may be dated so long before it was made (the engine's pause), and two clocks differ: a
 # block anchored just before the interval can hold readings from inside it, so it is shown too.
 EARLY_MS: Final = PAUSE_NS_MAX // 1_000_000 + 1_000
@@ -37,6 +38,8 @@ class Prover:
         """The bundle's bytes. Raises NotYetProvenError where the interval is not anchored behind
         yet.
         """
+        if request.from_ms > request.to_ms:
+            raise MalformedError("the interval ends before it begins; exchange --from and --to")
         rows = self._node.get("device", request.device_id)
         if rows is None:
             raise NotYetProvenError(f"no device {request.device_id!r} is recorded on this chain")
@@ -70,9 +73,16 @@ class Prover:
         for feed_id in slots:
             keys += [encode(["gateway", feed_id]), encode(["frozen", feed_id])]
         keys += [encode(["party", party]) for party in parties]
-        selectors = [[SELECT_INDEX, index] for index in sorted(set(indexes))]
-        chain = await self._node.chain_part(selectors, sorted(keys))
-        return Bundle(request=request, feeds=tuple(parts), chain=chain).encode()
+        chain = await self._node.chain_part_of(sorted(set(indexes)), sorted(set(keys)))
+        check_channel(request, parts)
+        bundle = Bundle(request=request, feeds=tuple(parts), chain=chain)
+        data = await asyncio.to_thread(bundle.encode)
+        if len(chain) > PART_BYTES_MAX or len(data) > BUNDLE_BYTES_MAX:
+            raise MalformedError(
+                f"the proof takes {len(data):,} bytes, more than {BUNDLE_BYTES_MAX:,}; "
+                "ask for a shorter interval"
+            )
+        return data
 
     def _gateway_party(self, feed_id: bytes) -> bytes:
         gateway = self._node.get("gateway", feed_id)
@@ -92,18 +102,28 @@ class Prover:
     ) -> tuple[list[int], set[bytes]]:
         """Log indexes of statements about the span in the slots' audiences, and who made them."""
         first = 0 if span.base is None else span.base + 1
-        place = [feed_id, EPOCH, first, span.last]
-        data = await self._node.chain_part([[SELECT_MIRRORED, *place], [SELECT_OPENED, *place]], [])
+        rows = await self._node.statements(feed_id, EPOCH, first=first, last=span.last)
         audiences = {audience_of(slot) for slot in slots}
         indexes, parties = [], set()
-        for item in decode_chain_part(data).leaves:
-            record = decode_log_leaf(item.leaf).record
-            if record[0] == RECORD_MIRROR or (
-                record[0] == RECORD_OPENED and record[4] in audiences
-            ):
-                indexes.append(item.index)
+        for index, leaf in rows:
+            record = leaf.record
+            if record[0] == RECORD_MIRROR or record[4] in audiences:
+                indexes.append(index)
                 parties.add(record[-1])
         return indexes, parties
+
+
+def check_channel(request: Request, parts: Sequence[FeedPart]) -> None:
+    """Raises NotYetProvenError where the device never had the channel that was asked for."""
+    if request.channel is None:
+        return
+    leaves = [decode_entry(leaf[SALT_BYTES:]) for part in parts for leaf in part.leaves]
+    known = {str(entry.body[2]) for entry in leaves if entry.kind == KIND_DESCRIPTOR}
+    if request.channel not in known:
+        raise NotYetProvenError(
+            f"device {request.device_id!r} has no channel {request.channel!r} up to then; "
+            f"it has: {', '.join(sorted(known)) or 'none'}"
+        )
 
 
 def _brackets(anchors: Anchors, span: Span) -> list[int]:

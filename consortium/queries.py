@@ -1,6 +1,7 @@
 """Reads with proofs: the chain's part of a proof bundle, for selectors of `consortium.wire`."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Final, Protocol
 
 from consortium.app.state import ChainState
@@ -77,16 +78,20 @@ def _selected(log: LogReader, selector: object) -> list[int]:
         _, feed_id, epoch, first, last = fields(selector, int, bytes, int, int, int)
         _check_place(feed_id, epoch, first)
         record = RECORD_MIRROR if kind == SELECT_MIRRORED else RECORD_OPENED
-        return [
-            index
-            for height, index, _ in log.places(record, feed_id, epoch, first_height=first)
-            if height <= last
-        ]
+        return statements(log, record, feed_id, epoch=epoch, first=first, last=last)
     if kind in _ANCHOR_CHOICES:
         _, feed_id, epoch, bound = fields(selector, int, bytes, int, int)
         _check_place(feed_id, epoch, bound)
         return [_anchor(log, kind, feed_id=feed_id, epoch=epoch, bound=bound)]
     raise MalformedError("selector of an unknown kind")
+
+
+def statements(
+    log: LogReader, record: int, feed_id: bytes, *, epoch: int, first: int, last: int
+) -> list[int]:
+    """Indexes of a feed's mirror or opened statements about heights first to last."""
+    places = log.places(record, feed_id, epoch, first_height=first)
+    return [index for _, index, _ in takewhile(lambda place: place[0] <= last, places)]
 
 
 _ANCHOR_CHOICES: Final = frozenset(
@@ -144,12 +149,12 @@ def build_chain_part(
     signed_header: SignedHeader,
     state: ChainState,
     log: LogReader,
-    selectors: object,
-    keys: object,
+    indexes: Sequence[int],
+    keys: Sequence[bytes],
 ) -> ChainPart:
-    """The chain part for selected leaves and map keys under one signed header.
+    """The chain part for leaves and map keys under one signed header.
 
-    Raises MalformedError, or NotYetProvenError where header and state do not belong together.
+    Raises NotYetProvenError where header and state do not belong together.
     """
     if signed_header.header.app_hash != state.roots.app_hash:
         raise NotYetProvenError("no signed header carries the newest state yet")
@@ -158,14 +163,13 @@ def build_chain_part(
         changes=tuple(changes),
         signed_header=signed_header,
         app=state.roots,
-        leaves=tuple(_leaf(log, index, state.log.size) for index in select(log, selectors)),
-        states=tuple(
-            ProvenState(key, state.map.get(key), state.map.prove(key)) for key in _keys(keys)
-        ),
+        leaves=tuple(_leaf(log, index, state.log.size) for index in indexes),
+        states=tuple(ProvenState(key, state.map.get(key), state.map.prove(key)) for key in keys),
     )
 
 
-def _keys(keys: Any) -> list[bytes]:
+def checked_keys(keys: Any) -> list[bytes]:
+    """Map keys that were asked for, ascending; raises MalformedError."""
     if (
         not isinstance(keys, list)
         or len(keys) > KEYS_MAX

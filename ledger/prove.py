@@ -2,6 +2,7 @@
 out the rest.
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -131,6 +132,8 @@ class _OpenedRuns:
         self._held = node_reader(txn, feed, TREE_LEAVES)
         self._opened: dict[tuple[int, int], OpenedRun] = {}
         self._hashes: dict[tuple[int, int], list[bytes]] = {}
+        # Where each opened run starts, ascending: a long proof asks for every leaf and node.
+        self._places: list[tuple[int, tuple[int, int]]] = []
 
     def open(self, height: int, audience: int) -> OpenedRun:
         key = (height, audience)
@@ -138,6 +141,7 @@ class _OpenedRuns:
             opened = self._open(height, audience)
             self._opened[key] = opened
             self._hashes[key] = [leaf_hash(leaf) for leaf in opened.leaves]
+            insort(self._places, (opened.head.first, key))
         return self._opened[key]
 
     def _open(self, height: int, audience: int) -> OpenedRun:
@@ -151,10 +155,16 @@ class _OpenedRuns:
 
     def open_at(self, index: int, audience: int) -> None:
         """Opens the run that holds a leaf (a descriptor may stand before the span)."""
-        if not any(
-            o.head.first <= index < o.head.first + o.head.count for o in self._opened.values()
-        ):
+        if self._holding(index) is None:
             self.open(self._height_of(index), audience)
+
+    def _holding(self, index: int) -> tuple[int, int] | None:
+        """(height, audience) of the opened run that holds a leaf, None where none does."""
+        at = bisect_right(self._places, index, key=lambda place: place[0]) - 1
+        if at < 0:
+            return None
+        first, key = self._places[at]
+        return key if index < first + self._opened[key].head.count else None
 
     def _height_of(self, index: int) -> int:
         low, high = 0, max(height for height, _ in self._opened)
@@ -167,10 +177,11 @@ class _OpenedRuns:
         return low
 
     def leaf(self, index: int) -> bytes:
-        for opened in self._opened.values():
-            if opened.head.first <= index < opened.head.first + opened.head.count:
-                return opened.leaves[index - opened.head.first]
-        raise UncheckableError(f"leaf {index} is in no opened run")
+        key = self._holding(index)
+        if key is None:
+            raise UncheckableError(f"leaf {index} is in no opened run")
+        opened = self._opened[key]
+        return opened.leaves[index - opened.head.first]
 
     @property
     def read(self) -> NodeReader:
@@ -178,9 +189,10 @@ class _OpenedRuns:
 
     def _read(self, level: int, index: int) -> bytes:
         first, end = index << level, (index + 1) << level
-        for key, opened in self._opened.items():
-            start = opened.head.first
-            if start <= first and end <= start + opened.head.count:
+        key = self._holding(first)
+        if key is not None:
+            start = self._opened[key].head.first
+            if end <= start + self._opened[key].head.count:
                 return tree_root(self._hashes[key][first - start : end - start])
         return self._held(level, index)
 

@@ -18,7 +18,7 @@ from consortium.errors import (
     NotYetProvenError,
 )
 from consortium.file_keys import ValidatorKey, make_key
-from consortium.queries import anchor_places, build_chain_part, select
+from consortium.queries import anchor_places, build_chain_part, checked_keys, select
 from consortium.state_store import BLOCKS_FOLDER, STATE_FOLDER, BlockStore, StateStore
 from consortium.transaction import KIND_MIRRORED, KIND_OPENED
 from ledger.canonical import encode
@@ -99,8 +99,8 @@ class Home:
             signed_header=self.engine.signed_header,
             state=self.engine.application.state,
             log=self.state,
-            selectors=selectors,
-            keys=keys or [],
+            indexes=select(self.state, selectors),
+            keys=checked_keys(keys or []),
         )
         again = decode_chain_part(encode_chain_part(part))
         return verify_chain_part(again, trusted_genesis_sha256=self.genesis.digest)
