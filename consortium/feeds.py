@@ -12,6 +12,7 @@ from typing import Final
 
 from consortium.anchorer import Anchored, MirrorRow, OpenedRow
 from consortium.node import ChainNode
+from consortium.reader_keys import ReaderKeys
 from ledger.entry import PUBLIC_AUDIENCE
 from ledger.errors import OpeningError, ProofError, UncheckableError
 from ledger.feed import AnchorItem
@@ -26,9 +27,8 @@ from ledger.feed_store import (
     put_value,
 )
 from ledger.gossip import FeedReceiver
-from ledger.mirror import anchor_item, grants_of, open_held_run, signed_height
+from ledger.mirror import anchor_item, open_held_run, signed_height
 from ledger.opening import OpenedRun, check_continues
-from ledger.sealed import PUBLIC_KEY, open_grant
 from ledger.signing import PublicKey
 from ledger.store import Store, Transaction
 from ledger.store_exchange import StoreSink
@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 OPEN_BATCH: Final = 64
 OPENED_OK, OPENED_BAD, NOT_OPENED = b"\x01", b"\x00", b"\x02"
 
-Keys = dict[tuple[bytes, int, int], bytes]  # feed id, audience, key epoch -> audience key
 OnOpened = Callable[[OpenedRun], None]
 
 
@@ -48,10 +47,9 @@ class FeedRoom:
         self, store: Store, node: ChainNode, *, reader_secret: bytes, on_opened: OnOpened
     ) -> None:
         self.store, self._node = store, node
-        self._reader_secret, self._on_opened = reader_secret, on_opened
+        self._keys, self._on_opened = ReaderKeys(store, reader_secret), on_opened
+        self.key_for = self._keys.key_for
         self._public_keys: dict[bytes, PublicKey] = {}
-        self._keys: Keys = {}
-        self._grants_seen: set[bytes] = set()
         self._last: dict[tuple[FeedName, int], OpenedRun] = {}
         self._poke: Callable[[], None] = lambda: None
         self._changed = asyncio.Event()
@@ -189,22 +187,7 @@ class FeedRoom:
 
     def _learn_keys(self, feed: FeedName) -> None:
         """Opens new grants. With a key more, earlier blocks are gone through again for its runs."""
-        grants = self.store.read(lambda txn: grants_of(txn, feed))
-        for sealed in grants:
-            if sealed not in self._grants_seen:
-                self._grants_seen.add(sealed)
-                grant = open_grant(sealed, self._reader_secret)
-                if grant is not None:
-                    self._keys[grant.feed_id, grant.audience, grant.key_epoch] = grant.key
-        known = self.store.read(lambda txn: get_value(txn, _mark("grants", feed)))
-        if known != len(grants):
-            self.store.write(lambda txn: _begin_again(txn, feed, len(grants)))
-
-    def key_for(self, feed_id: bytes, audience: int, key_epoch: int) -> bytes | None:
-        """An audience's key, None where this machine was given none."""
-        if audience == PUBLIC_AUDIENCE:
-            return PUBLIC_KEY
-        return self._keys.get((feed_id, audience, key_epoch))
+        self._keys.learn(feed, lambda txn: _begin_again(txn, feed))
 
     def _open_block(self, txn: Transaction, feed: FeedName, height: int) -> dict[int, bytes]:
         header, results = need_header(txn, feed, height), {}
@@ -284,10 +267,17 @@ def _save_results(txn: Transaction, feed: FeedName, height: int, results: dict[i
     for audience, result in results.items():
         txn.put("statements", _result_key(feed, height, audience), result)
     put_value(txn, _mark("opened", feed), height + 1)
+    # Blocks with nothing to state are passed here, or each round would look at all of them again.
+    stated = get_value(txn, _mark("stated", feed)) or 0
+    if stated == height and not any(_is_statement(*item) for item in results.items()):
+        put_value(txn, _mark("stated", feed), height + 1)
 
 
-def _begin_again(txn: Transaction, feed: FeedName, grants: int) -> None:
-    put_value(txn, _mark("grants", feed), grants)
+def _is_statement(audience: int, result: bytes | None) -> bool:
+    return audience != PUBLIC_AUDIENCE and result in (OPENED_OK, OPENED_BAD)
+
+
+def _begin_again(txn: Transaction, feed: FeedName) -> None:
     put_value(txn, _mark("opened", feed), 0)
     put_value(txn, _mark("stated", feed), 0)
 
@@ -311,11 +301,11 @@ def _opened_rows(txn: Transaction, limit: int) -> list[OpenedRow]:
         end = get_value(txn, _mark("opened", feed)) or 0
         for height in range(start, end):
             header = get_header(txn, feed, height)
-            if header is None or len(rows) + len(header.runs) > limit:
+            if header is None or (rows and len(rows) + len(header.runs) > limit):
                 break
             for audience, _ in header.runs:
                 result = txn.get("statements", _result_key(feed, height, audience))
-                if audience != PUBLIC_AUDIENCE and result in (OPENED_OK, OPENED_BAD):
+                if _is_statement(audience, result):
                     ok = result == OPENED_OK
                     rows.append((*feed, height, audience, header.digest, ok))
     return rows
