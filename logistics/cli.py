@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -20,6 +21,7 @@ from ledger.verify import verify_bundle
 from logistics.verdict_words import verdict_lines
 
 EXIT_USAGE: Final = 64
+_DIGEST: Final = re.compile(rf"[0-9a-fA-F]{{{2 * HASH_BYTES}}}")
 _EXAMPLES = """examples:
   wharf verify trip.wharf --trust 311a602a...      digest of the genesis document, from elsewhere
   wharf verify trip.wharf --trust genesis.cbor     the document itself
@@ -65,7 +67,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(verdict_lines(verdict))
     sys.stdout.write(text + "\n")
     if arguments.receipts and verdict.outcome != Outcome.REFUTED:
-        _write_receipts(data, arguments.receipts)
+        try:
+            _write_receipts(data, arguments.receipts)
+        except OSError as error:
+            return _usage(f"--receipts {arguments.receipts}: {error.strerror}")
     return int(verdict.outcome)
 
 
@@ -90,25 +95,43 @@ def _trust(named: str | None, store: Path, data: bytes) -> bytes | None:
     """The trusted genesis digest; raises ValueError for a --trust that is none."""
     if named is None:
         return _from_store(store, data)
-    if len(named) == 2 * HASH_BYTES and not Path(named).exists():
-        return bytes.fromhex(named)
     path = Path(named)
     if not path.exists():
-        raise ValueError(f"--trust {named}: neither 64 hexadecimal digits nor a file")
-    return sha256(path.read_bytes())
+        return _digest(named, f"--trust {named}: neither 64 hexadecimal digits nor a file")
+    document = path.read_bytes()
+    try:
+        decode_genesis(document)
+    except LedgerError as error:
+        # Anything else would be another trust root by mistake, and would refute what is true.
+        raise ValueError(f"--trust {named}: no genesis document ({error})") from error
+    return sha256(document)
+
+
+def _digest(value: object, otherwise: str) -> bytes:
+    """A digest from its 64 hexadecimal digits; raises ValueError with these words otherwise."""
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise ValueError(otherwise)
+    return bytes.fromhex(value)
 
 
 def _from_store(store: Path, data: bytes) -> bytes | None:
     """The digest that the trust store has under the bundle's chain id, None where there is none."""
     if not store.exists():
         return None
-    chains = tomllib.loads(store.read_text(encoding="utf-8")).get("chains", {})
+    try:
+        chains = tomllib.loads(store.read_text(encoding="utf-8")).get("chains", {})
+    except ValueError as error:
+        raise ValueError(f"{store}: {error}") from error
+    if not isinstance(chains, dict):
+        raise ValueError(f'{store}: chains is no table; write [chains] and NAME = "DIGEST"')  # noqa: TRY004  # the caller's one error
     try:
         chain_id = decode_genesis(decode_chain_part(decode_bundle(data).chain).genesis).chain_id
     except LedgerError:
         return None
-    digest = chains.get(chain_id)
-    return None if digest is None else bytes.fromhex(digest)
+    if chain_id not in chains:
+        return None
+    words = f"{store}: {chain_id}: must be the 64 hexadecimal digits of its genesis digest"
+    return _digest(chains[chain_id], words)
 
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def moment_words(time_ms: int | None) -> str:
         return "an unknown time"
     try:
         moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    except (ValueError, OverflowError):  # a liar's date may lie in any year
+    except (ValueError, OverflowError, OSError):  # a liar's date may lie in any year
         return f"{time_ms} ms from 1970"
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
