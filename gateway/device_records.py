@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from consortium.errors import ConsortiumError
+from consortium.app.refusal import Code
+from consortium.errors import ConsortiumError, RefusedError
 from gateway.slots import SlotBook
 from ledger.canonical import encode
 from ledger.errors import LedgerError
@@ -16,6 +17,10 @@ from ledger.signing import Signer
 from ledger.store import Store
 
 POLL_S: Final = 1.0
+ROWS_MAX: Final = 256  # in one transaction; the chain takes 512
+_ABOUT_ONE_ROW: Final = frozenset(
+    {Code.DEVICE_OF_OTHER_PARTY, Code.DEVICE_FULL, Code.SLOT_TAKEN, Code.BODY_WRONG}
+)
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +54,7 @@ class DeviceRecords:
         self.recorded: set[int] = set(
             store.read(lambda txn: get_value(txn, "recorded-slots")) or ()
         )
+        self.refused: set[int] = set()
 
     async def run(self, door: RecordsDoor) -> None:
         """Sends until cancelled."""
@@ -56,8 +62,8 @@ class DeviceRecords:
             rows = [
                 row_of(line.descriptor, line.slot, line.since_ms)
                 for line in self._book.lines()
-                if line.descriptor is not None and line.slot not in self.recorded
-            ]
+                if line.descriptor is not None and line.slot not in self.recorded | self.refused
+            ][:ROWS_MAX]
             signer = self._signer()
             if rows and signer is not None:
                 await self._send(door, signer, rows)
@@ -70,7 +76,22 @@ class DeviceRecords:
             )
         except (ConsortiumError, LedgerError) as error:
             _log.warning("device_record_refused slots=%d error=%s", len(rows), error)
+            if isinstance(error, RefusedError) and error.code in _ABOUT_ONE_ROW:
+                await self._send_each(door, signer, rows)
             return
+        await self._note(rows)
+
+    async def _send_each(self, door: RecordsDoor, signer: Signer, rows: list[list[Any]]) -> None:
+        """The chain takes all or none: one device that is another's must not hide the rest."""
+        if len(rows) > 1:
+            for row in rows:
+                await self._send(door, signer, [row])
+            return
+        # What the chain says of one row it says for ever; a start asks once more.
+        self.refused.add(rows[0][1])
+        _log.error("device_not_recorded device=%s slot=%d", rows[0][0], rows[0][1])
+
+    async def _note(self, rows: list[list[Any]]) -> None:
         self.recorded |= {row[1] for row in rows}
         saved = sorted(self.recorded)
         await asyncio.wrap_future(
