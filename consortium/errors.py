@@ -1,5 +1,7 @@
 """What the consortium raises, split by whose fault it is."""
 
+from typing import Final
+
 
 class ConsortiumError(Exception):
     """Root of everything that `consortium` raises."""
@@ -11,6 +13,10 @@ class MalformedError(ConsortiumError):
 
 class EnrolmentCodeError(MalformedError):
     """An enrolment code is mistyped, cut or of another version."""
+
+
+# Codes that say something of a device's row and not of its sender (`consortium.app.refusal`).
+DEVICE_ROW_REFUSED: Final = frozenset({13, 40, 41, 42})
 
 
 class RefusedError(ConsortiumError):

@@ -15,7 +15,7 @@ from consortium.node import ChainNode
 from consortium.reader_keys import ReaderKeys
 from ledger.entry import PUBLIC_AUDIENCE
 from ledger.errors import OpeningError, ProofError, UncheckableError
-from ledger.feed import AnchorItem
+from ledger.feed import AnchorItem, AnchorState
 from ledger.feed_store import (
     FeedName,
     feed_prefix,
@@ -93,13 +93,20 @@ class FeedRoom:
         for feed in self.store.read(feeds):
             if self._node.get("frozen", feed[0]) is not None:
                 continue
-            previous = anchored(*feed)
-            item = self.store.read(lambda txn, f=feed, p=previous: anchor_item(txn, f, p))  # type: ignore[misc]  # bound now
+            item = self._anchor_item(feed, anchored(*feed))
             if item is not None:
                 items.append(item)
             if len(items) == limit:
                 break
         return items
+
+    def _anchor_item(self, feed: FeedName, previous: AnchorState | None) -> AnchorItem | None:
+        """What anchors a feed's newest head; one that cannot be offered holds up no other."""
+        try:
+            return self.store.read(lambda txn: anchor_item(txn, feed, previous))
+        except (UncheckableError, OpeningError) as error:
+            _log.warning("feed_not_offered feed=%s error=%s", feed[0].hex()[:8], error)
+            return None
 
     async def mirror_statements(self, limit: int) -> Sequence[MirrorRow]:
         """Signed blocks held durably and not yet recorded as mirrored."""
@@ -148,18 +155,23 @@ class FeedRoom:
         for audience, _ in header.runs:
             if height <= held.get((*feed, audience), -1):
                 continue
-            head = self.store.read(
-                partial(get_run_head, feed=feed, height=height, audience=audience)
-            )
-            key = self.key_for(feed[0], audience, head.key_epoch) if head else None
-            if key is not None:
-                self._on_opened(
-                    self.store.read(
-                        lambda txn, a=audience, k=key: open_held_run(  # type: ignore[misc]  # bound now
-                            txn, feed, height=height, audience=a, key=k
-                        )
-                    )
-                )
+            opened = self.store.read(partial(self._good_run, feed=feed, at=(height, audience)))
+            if opened is not None:
+                self._on_opened(opened)
+
+    def _good_run(self, txn: Transaction, feed: FeedName, at: tuple[int, int]) -> OpenedRun | None:
+        """A run that was found good and is still held, in clear. at: height and audience."""
+        height, audience = at
+        if txn.get("statements", _result_key(feed, height, audience)) != OPENED_OK:
+            return None
+        head = get_run_head(txn, feed, height=height, audience=audience)
+        key = self.key_for(feed[0], audience, head.key_epoch) if head else None
+        if key is None:
+            return None
+        try:
+            return open_held_run(txn, feed, height=height, audience=audience, key=key)
+        except UncheckableError:  # pruned since
+            return None
 
     async def open_runs(self) -> None:
         """Opens what this machine's key may open, block by block, until cancelled."""
@@ -205,9 +217,8 @@ class FeedRoom:
         if key is None:
             return NOT_OPENED
         try:
-            previous = self._previous(txn, feed, height, audience)
             opened = open_held_run(txn, feed, height=height, audience=audience, key=key)
-            check_continues(opened, previous)
+            check_continues(opened, self._previous(txn, feed, height, audience))
         except UncheckableError:
             return NOT_OPENED
         except OpeningError as error:
@@ -223,15 +234,22 @@ class FeedRoom:
     def _previous(
         self, txn: Transaction, feed: FeedName, height: int, audience: int
     ) -> OpenedRun | None:
-        """The audience's run of the block before, opened again after a restart."""
+        """The audience's run of the block before, opened again after a restart; None where it had
+        none. Raises UncheckableError where it does not open: this one is not to blame for that.
+        """
         held = self._last.get((feed, audience))
         if held is not None and held.header.height == height - 1:
             return held
         head = get_run_head(txn, feed, height=height - 1, audience=audience) if height else None
-        key = self.key_for(feed[0], audience, head.key_epoch) if head else None
-        if key is None:
+        if head is None:
             return None
-        return open_held_run(txn, feed, height=height - 1, audience=audience, key=key)
+        key = self.key_for(feed[0], audience, head.key_epoch)
+        if key is None:
+            raise UncheckableError(f"no key here for the run before, of block {height - 1}")
+        try:
+            return open_held_run(txn, feed, height=height - 1, audience=audience, key=key)
+        except OpeningError as error:
+            raise UncheckableError(f"the run before does not open: {error}") from error
 
 
 class FeedSession:

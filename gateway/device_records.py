@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from consortium.app.refusal import Code
-from consortium.errors import ConsortiumError, RefusedError
+from consortium.errors import DEVICE_ROW_REFUSED, ConsortiumError, RefusedError
 from gateway.slots import SlotBook
 from ledger.canonical import encode
 from ledger.errors import LedgerError
@@ -18,9 +17,6 @@ from ledger.store import Store
 
 POLL_S: Final = 1.0
 ROWS_MAX: Final = 256  # in one transaction; the chain takes 512
-_ABOUT_ONE_ROW: Final = frozenset(
-    {Code.DEVICE_OF_OTHER_PARTY, Code.DEVICE_FULL, Code.SLOT_TAKEN, Code.BODY_WRONG}
-)
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +72,7 @@ class DeviceRecords:
             )
         except (ConsortiumError, LedgerError) as error:
             _log.warning("device_record_refused slots=%d error=%s", len(rows), error)
-            if isinstance(error, RefusedError) and error.code in _ABOUT_ONE_ROW:
+            if isinstance(error, RefusedError) and error.code in DEVICE_ROW_REFUSED:
                 await self._send_each(door, signer, rows)
             return
         await self._note(rows)

@@ -51,7 +51,7 @@ from ledger.head import NO_HEAD, Head, HeadClaim
 from ledger.merkle import MemoryTree, merge_ranges, range_path
 from ledger.proof_bundle import Bundle, FeedPart, Request
 from ledger.sealed import place_of, run_key, salted_leaves
-from ledger.sealer import AudienceKey, FeedState, Pending
+from ledger.sealer import AudienceKey, Cut, FeedState, Pending
 from ledger.signing import EDDSA, ES256, PublicKey, low_s
 from ledger.state_map import state_map_of
 from ledger.summary import Summary, summary_of
@@ -97,6 +97,7 @@ class FeedBuilder:
         self.leaves: list[bytes] = []
         self.tree, self.header_tree = MemoryTree(), MemoryTree()
         self.blocks: list[Block] = []
+        self.cuts: list[Cut] = []
 
     @property
     def feed(self) -> tuple[bytes, int]:
@@ -164,6 +165,7 @@ class FeedBuilder:
         finally:
             sealer._RunPart = real  # type: ignore[misc]  # as it was
         self.state, self.pending = made.state, []
+        self.cuts.append(made)
         self._take(made.block)
         return made.block
 

@@ -5,14 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.block import Block, BlockParts
-from ledger.feed import check_structure
-from ledger.feed_store import put_block, put_head, put_nodes, put_state
-from ledger.frontier import Frontier
+from ledger.feed_store import put_cut, put_head
 from ledger.head import Head
 from ledger.mirror import accept_block, accept_head
 from ledger.sealed import Grant, reader_public, seal_grant
-from ledger.sealer import FeedState
-from ledger.store import TREE_HEADERS, TREE_LEAVES, Store, Transaction
+from ledger.store import Store, Transaction
 from tests.unit.ledger.feed_builder import FeedBuilder, seed
 
 MAP_BYTES = 32 << 20
@@ -36,17 +33,10 @@ def parts_of(block: Block) -> BlockParts:
 
 def hold_own(txn: Transaction, feed: FeedBuilder, heads: bool = True) -> None:
     """All blocks, nodes, state, slots and audience keys, as the gateway that sealed them."""
-    leaves, headers = Frontier(), Frontier()
-    for height, block in enumerate(feed.blocks):
-        put_block(txn, feed.feed, block)
-        triples = [(run.audience, run.head, run.body) for run in block.runs]
-        leaves, nodes = check_structure(block.header, triples, leaves)
-        put_nodes(txn, feed.feed, tree=TREE_LEAVES, nodes=nodes)
-        headers, nodes = headers.grow(0, block.header.digest)
-        put_nodes(txn, feed.feed, tree=TREE_HEADERS, nodes=nodes)
+    for height, made in enumerate(feed.cuts):
+        put_cut(txn, made)
         if heads:
             put_head(txn, feed.head(height))
-    put_state(txn, feed.state)
     used = {run.audience for block in feed.blocks for run in block.runs} - {0}
     for audience in sorted(used):
         key = feed.keys[audience]
@@ -73,7 +63,3 @@ def granted(feed: FeedBuilder, audience: int) -> bytes:
         Grant(feed_id=feed.feed[0], audience=audience, key_epoch=key.key_epoch, key=key.key),
         reader_public(READER),
     )
-
-
-def fresh_state(feed: FeedBuilder) -> FeedState:
-    return FeedState(feed_id=feed.feed[0], epoch=feed.feed[1], slots={})
