@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
-from deploy.raspberrypi.installer.machine import KEPT, FileWish, Machine, Owner
+from deploy.raspberrypi.installer.machine import FileWish, Machine, Owner
 
 PENDING: Final = "/opt/wharf/.pending"
+WRITTEN: Final = "/opt/wharf/.written"
 Command = tuple[str, ...]
 Say = Callable[[str], None]
 
@@ -23,11 +25,12 @@ class Step:
 
 
 def file_step(wish: FileWish, *wakes: Command) -> Step:
-    """A file as wished. What stood there under its name before is kept beside it."""
+    """A file as wished. What a person wrote under its name is kept beside it."""
 
     def act(machine: Machine) -> None:
-        if not machine.has(wish):
+        if not _is_ours(machine, wish.path):
             machine.keep_copy(wish.path)
+        _note_as_ours(machine, wish)
         machine.write(wish)
 
     return Step(
@@ -36,6 +39,24 @@ def file_step(wish: FileWish, *wakes: Command) -> Step:
         act=act,
         wakes=wakes,
     )
+
+
+def _written(machine: Machine) -> dict[str, str]:
+    """SHA-256 of what we wrote last, by path."""
+    path = machine.at(WRITTEN)
+    noted: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    return noted
+
+
+def _is_ours(machine: Machine, path: str) -> bool:
+    place = machine.at(path)
+    is_file = place.is_file() and not place.is_symlink()
+    return is_file and _written(machine).get(path) == sha256(place.read_bytes()).hexdigest()
+
+
+def _note_as_ours(machine: Machine, wish: FileWish) -> None:
+    noted = _written(machine) | {wish.path: sha256(wish.data).hexdigest()}
+    machine.write(FileWish(WRITTEN, (json.dumps(noted, indent=1) + "\n").encode()))
 
 
 def folder_step(path: str, mode: int, owner: Owner) -> Step:
@@ -58,22 +79,17 @@ def link_step(path: str, target: str, *wakes: Command) -> Step:
 
 
 def removal_steps(paths: Iterable[str], *wakes: Command) -> list[Step]:
-    """Each path gone, and what had been kept of it back in its place."""
+    """Each path gone. What a person had written there before us stays beside it."""
 
     def removal(path: str) -> Step:
         return Step(
             words=f"remove {path}",
-            is_done=lambda machine: not machine.exists(path) and not machine.exists(path + KEPT),
-            act=lambda machine: _remove(machine, path),
+            is_done=lambda machine: not machine.exists(path),
+            act=lambda machine: machine.remove(path),
             wakes=wakes,
         )
 
     return [removal(path) for path in paths]
-
-
-def _remove(machine: Machine, path: str) -> None:
-    machine.remove(path)
-    machine.remove(path + KEPT)
 
 
 def run_steps(machine: Machine, steps: Sequence[Step], say: Say) -> int:
