@@ -69,6 +69,26 @@ _ZIGBEE: Final = {
 }
 
 
+def _refuse_constant(name: str) -> object:
+    raise NumberError(f"{name} is no number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that comes twice has two values: which one was measured cannot be known."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return result
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_Number,
+    parse_int=_Number,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_unique,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _DeviceTime:
     """The device's own time for all readings of a payload, and the flags that it earns."""
@@ -111,17 +131,14 @@ def _parse(payload: bytes) -> Any:
     """The document, its numbers as text. Raises ValueError, NumberError, RecursionError."""
     if _nesting(payload) > _DEPTH_MAX:
         raise ValueError("nested too deep")
-    return json.loads(
-        payload.decode("utf-8"),
-        parse_float=_Number,
-        parse_int=_Number,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=_unique,
-    )
+    return _DECODER.decode(payload.decode("utf-8"))
 
 
 def _nesting(payload: bytes) -> int:
     """The deepest nesting that these bytes could have; brackets inside texts count too."""
+    opened = payload.count(b"[") + payload.count(b"{")
+    if opened <= _DEPTH_MAX:
+        return opened  # too few to be too deep, which is so of nearly all
     depth = deepest = 0
     for octet in payload:
         if octet in b"[{":
@@ -130,18 +147,6 @@ def _nesting(payload: bytes) -> int:
         elif octet in b"]}":
             depth -= 1
     return deepest
-
-
-def _refuse_constant(name: str) -> object:
-    raise NumberError(f"{name} is no number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A name that comes twice has two values: which one was measured cannot be known."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return result
 
 
 def _zigbee_fields(document: dict[str, Any], wall_ms: int | None) -> Events:

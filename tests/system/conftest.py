@@ -13,7 +13,8 @@ from tests.fakes.yard import Yard
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     """Return a broker and a chain machine that run; gateways are added by the tests."""
-    made = Yard(tmp_path_factory.mktemp("yard"))
+    # This broker is never killed; saving all that waits at each change would only slow it down.
+    made = Yard(tmp_path_factory.mktemp("yard"), autosave_changes=1_000_000)
     try:
         yield made
     finally:
