@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,11 +73,12 @@ class _Recovered:
     found: Found
 
 
-def _recover(config: GatewayConfig) -> _Recovered:
+def _recover(config: GatewayConfig, undo: ExitStack) -> _Recovered:
     """Opens store and journal and sorts out what a crash may have left."""
     if not (config.data_dir / "store").is_dir():
         raise NotInitialisedError(f"{config.data_dir}: no gateway here; run `wharf gateway init`")
     store = Store(config.data_dir / "store", waits_for_room=True)
+    undo.callback(store.close)
     identity = store.read(get_identity)
     audiences = {item.id: item for item in config.audiences}
     keys = store.write(lambda txn: audience_keys(txn, identity, audiences))
@@ -86,6 +88,7 @@ def _recover(config: GatewayConfig) -> _Recovered:
     saved = store.read(lambda txn: get_value(txn, "slot-book"))
     book = book_from_value(saved)
     journal, damage = Journal.open(config.data_dir / "journal", next_jseq=state.jseq_end + 1)
+    undo.callback(journal.close)
     return _Recovered(
         store=store,
         identity=identity,
@@ -104,9 +107,15 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
     """The gateway of a configuration, recovered from its journal and ready to run.
 
     doors: one per configured chain machine, in their order. Raises NotInitialisedError, and the
-    ledger's LocalError subclasses.
+    ledger's LocalError subclasses; its files are closed again then.
     """
-    disk = _recover(config)
+    with ExitStack() as undo:
+        opened = _opened(config, doors, _recover(config, undo))
+        undo.pop_all()
+        return opened
+
+
+def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> Opened:
     check_audiences(config, disk.book)
     _report_damage(config, disk.damage, disk.found)
     maker = EntryMaker(

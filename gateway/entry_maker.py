@@ -89,10 +89,14 @@ class EntryMaker:
         for observation in arrival.observations:
             self._learn_time(observation, arrival.received_mono_us)
             judged = self._judged(observation, arrival.received_mono_us)
-            for flag, word in _FLAGS.items():
-                self.flagged[arrival.device_id, word] += bool(judged.record.flags & flag)
+            if judged.record.flags:
+                self._count_flags(arrival.device_id, judged.record.flags)
             entries += self._observed(arrival, judged)
         return self.clock_steps() + entries
+
+    def _count_flags(self, device_id: str, flags: int) -> None:
+        for flag, word in _FLAGS.items():
+            self.flagged[device_id, word] += bool(flags & flag)
 
     def _learn_time(self, observation: Observation, mono_us: int) -> None:
         record = observation.record
@@ -101,8 +105,11 @@ class EntryMaker:
 
     def _judged(self, observation: Observation, mono_us: int) -> Observation:
         """The observation, marked where its satellite date is not that of our clock."""
-        record, wall_us = observation.record, self._clock.at(mono_us).wall_us
-        if not isinstance(record, Position) or record.gnss_time_ms is None or wall_us is None:
+        record = observation.record
+        if not isinstance(record, Position) or record.gnss_time_ms is None:
+            return observation
+        wall_us = self._clock.at(mono_us).wall_us
+        if wall_us is None:
             return observation
         ahead_us = record.gnss_time_ms * 1000 - wall_us
         if abs(ahead_us) <= GNSS_APART_US_MAX:

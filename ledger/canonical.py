@@ -5,7 +5,7 @@ strings, arrays, maps, tag 4, false, true, null. No floats, no bignums, no indef
 <= 16. Foreign bytes never go to a general decoder: those accept several encodings of one value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cbor2 import CBORTag, dumps
@@ -15,6 +15,7 @@ from ledger.errors import NotCanonicalError
 DEPTH_MAX: Final = 16
 TAG_DECIMAL_FRACTION: Final = 4
 _UINT64_END: Final = 1 << 64
+_INERT: Final = frozenset({bytes, str, bool, type(None)})
 _SIMPLE: Final = {20: False, 21: True, 22: None}
 
 
@@ -35,12 +36,24 @@ def _ordered(value: object, depth: int) -> object:
     if kind is bytes or kind is str or kind is bool or value is None:
         return value
     if isinstance(value, list | tuple):
-        return [_ordered(item, depth + 1) for item in value]
+        return _ordered_items(value, depth)
     if isinstance(value, Mapping):
         return _ordered_map(value, depth)
     if isinstance(value, CBORTag) and value.tag == TAG_DECIMAL_FRACTION:
         return CBORTag(value.tag, _ordered(value.value, depth + 1))
     raise NotCanonicalError(f"{kind.__name__} has no canonical form", 0)
+
+
+def _ordered_items(items: Sequence[Any], depth: int) -> list[object]:
+    if items and depth == DEPTH_MAX:
+        raise NotCanonicalError("nested too deep", 0)
+    # Nearly all are scalars, of which nearly all need no call of their own.
+    return [
+        item
+        if (kind := type(item)) in _INERT or (kind is int and abs(item) < _UINT64_END)
+        else _ordered(item, depth + 1)
+        for item in items
+    ]
 
 
 def _ordered_map(value: Mapping[Any, object], depth: int) -> dict[Any, object]:

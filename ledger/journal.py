@@ -180,6 +180,7 @@ class Journal:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     text = f"{path}: no room for {self._segment_bytes} bytes"
                     raise JournalFullError(text) from error
+                self._failed = str(error)
                 raise JournalError(f"{path}: {error}") from error
         return ready
 
@@ -190,9 +191,16 @@ class Journal:
         self._segments.append(_Segment(segment_id, path, self._next_jseq - 1))
 
     def forget(self, jseq_end: int) -> None:
-        """Deletes segments that hold nothing above this jseq; the newest two always stay."""
+        """Deletes segments that hold nothing above this jseq; the newest two always stay.
+
+        Raises JournalError.
+        """
         while len(self._segments) > SEGMENTS_KEPT and self._segments[0].last_jseq <= jseq_end:
-            self._segments.pop(0).path.unlink(missing_ok=True)
+            path = self._segments.pop(0).path
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise JournalError(f"{path}: {error}") from error
 
     def close(self) -> None:
         """Closes the file; everything appended is durable already."""

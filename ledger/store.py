@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -116,26 +117,24 @@ class Store:
     def __init__(
         self, folder: Path, *, map_bytes: int = MAP_BYTES, waits_for_room: bool = False
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / LOCK_NAME)
-        try:
-            self._env = lmdb.open(
-                str(folder),
-                map_size=map_bytes,
-                max_dbs=len(TABLES),
-                metasync=True,
-                sync=True,
-                mode=0o600,  # keys are in it
-            )
-        except lmdb.Error as error:
-            raise StoreError(f"{folder}: {error}") from error
-        self._env.reader_check()
-        self._tables = {name: self._env.open_db(name.encode()) for name in TABLES}
         self._waits_for_room, self._closing = waits_for_room, threading.Event()
         self.is_full = False
         self._failed: str | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
-        self.write(_check_schema)
+        with ExitStack() as undo:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(folder / LOCK_NAME)
+                undo.callback(os.close, self._lock)
+                self._env = _open(folder, map_bytes)
+                undo.callback(self._env.close)
+                self._env.reader_check()
+                self._tables = {name: self._env.open_db(name.encode()) for name in TABLES}
+            except (lmdb.Error, OSError) as error:
+                raise StoreError(f"{folder}: {error}") from error
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+            undo.callback(self._thread.shutdown)
+            self.write(_check_schema)
+            self._undo = undo.pop_all()
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
         """What `work` returns over one moment of the store. Keep it under a second."""
@@ -194,9 +193,7 @@ class Store:
     def close(self) -> None:
         """Waits for the writer and closes; writes that still wait for room are given up."""
         self._closing.set()
-        self._thread.shutdown(wait=True)
-        self._env.close()
-        os.close(self._lock)
+        self._undo.close()
 
 
 def sealed(table: str, key: bytes, value: bytes) -> bytes:
@@ -226,6 +223,17 @@ def is_in_use(folder: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
+    return lmdb.open(
+        str(folder),
+        map_size=map_bytes,
+        max_dbs=len(TABLES),
+        metasync=True,
+        sync=True,
+        mode=0o600,  # keys are in it
+    )
 
 
 def _lock(path: Path) -> int:
