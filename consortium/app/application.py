@@ -18,6 +18,7 @@ from consortium.app.state import (
     Outcome,
     extended,
 )
+from consortium.app.validator_set import validator_updates
 from consortium.errors import LocalError
 from ledger.chain_genesis import Genesis
 from ledger.chain_proof import APP_VERSION, LogLeaf
@@ -27,11 +28,15 @@ NS_PER_MS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class FinalizedBlock:
-    """What a block leads to: results in order, the hash for the next header, and what to store."""
+    """What a block leads to: results in order, the hash for the next header, and what to store.
+
+    `validator_updates`: (Ed25519 key, power) of validators that changed, power 0 for removed ones.
+    """
 
     results: tuple[TxResult, ...]
     app_hash: bytes
     outcome: Outcome
+    validator_updates: tuple[tuple[bytes, int], ...] = ()
 
 
 class Application:
@@ -94,7 +99,12 @@ class Application:
             leaves=tuple(leaves),
             marks=draft.new_marks,
         )
-        return FinalizedBlock(tuple(results), state.roots.app_hash, outcome)
+        return FinalizedBlock(
+            results=tuple(results),
+            app_hash=state.roots.app_hash,
+            outcome=outcome,
+            validator_updates=validator_updates(self.state.map, state.map),
+        )
 
     def commit(self, outcome: Outcome) -> None:
         """Makes an outcome the state; call after it is stored."""
