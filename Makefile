@@ -31,9 +31,9 @@ coverage: ## branches that the unit tests reach
 	@$(PYTHON) tools/bootstrap.py --goal dev
 	@.venv/bin/pytest -q --cov --cov-report=term:skip-covered tests/unit
 
-bench: ## time the paths that docs/performance.md speaks of
+bench: ## measure speed and size beside peers (docs/performance.md; about ten minutes)
 	@$(PYTHON) tools/bootstrap.py --goal dev
-	@$(RUN) tools/bench.py $(ARGS)
+	@$(RUN) -m tools.bench $(ARGS)
 
 format: ## let ruff write the format
 	@$(PYTHON) tools/bootstrap.py --goal dev

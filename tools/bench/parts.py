@@ -1,0 +1,36 @@
+"""The parts of `make bench`: one line each. A part is a module with `measure(session)`.
+
+To add one: write `tools/bench/NAME.py` with
+
+    def measure(session: Session) -> list[Figure]: ...
+
+and name it here. It may raise BenchError with what to do; the other parts are measured then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from tools.bench.figure import Figure
+from tools.bench.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module of this folder, and what it measures; `alone`: in a network of its own."""
+
+    name: str
+    purpose: str
+    alone: bool = False
+
+    def measure(self, session: Session) -> list[Figure]:
+        """The part's figures. Raises BenchError."""
+        module = import_module(f"tools.bench.{self.name}")
+        measure = cast("Callable[[Session], list[Figure]]", module.measure)
+        return measure(session)
+
+
+PARTS = (Part("paths", "small paths of the ledger, beside what they cannot do without"),)
