@@ -46,6 +46,13 @@ class DebianPackage:
 PACKAGES = (
     DebianPackage("mosquitto", "mosquitto", "the MQTT broker", ("demo", "test")),
     DebianPackage("softhsm2", "softhsm2-util", "a PKCS#11 token in software", ("demo", "test")),
+    DebianPackage("swtpm", "swtpm", "a TPM 2.0 in software", ("test",)),
+    DebianPackage("tpm2-abrmd", "tpm2-abrmd", "shares that TPM between programs", ("test",)),
+    DebianPackage("dbus-daemon", "dbus-daemon", "the private bus that tpm2-abrmd wants", ("test",)),
+    DebianPackage("tpm2-tools", "tpm2_nvread", "a TPM's counter", ("test",)),
+    DebianPackage("libtpm2-pkcs11-tools", "tpm2_ptool", "a PKCS#11 token in a TPM", ("test",)),
+    DebianPackage("gcc", "gcc", "builds the key token that fails on demand", ("test",)),
+    DebianPackage("libc6-dev", "/usr/include/dlfcn.h", "headers for it", ("test",)),
     DebianPackage("systemd", "systemd-analyze", "judges the unit file", ("test",)),
     DebianPackage("chromium", "chromium", "looks at the live page in the tests", ("test",)),
     DebianPackage(

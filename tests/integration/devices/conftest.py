@@ -1,4 +1,4 @@
-"""A real broker, real pseudo-terminals and a SoftHSM token for the tests of this folder."""
+"""A real broker and real pseudo-terminals for the tests of this folder."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.devices import Arrival
-from firmware_bridge.keys.softhsm import CONF_VARIABLE, SoftToken, make_token
 
 
 def free_port() -> int:
@@ -115,13 +114,6 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 async def collector() -> Collector:
     return Collector()
-
-
-@pytest.fixture
-def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftToken:
-    made = make_token(tmp_path / "token", label="wharf", pin="1234")
-    monkeypatch.setenv(CONF_VARIABLE, str(made.conf_path))
-    return made
 
 
 @pytest.fixture

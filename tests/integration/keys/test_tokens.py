@@ -1,5 +1,5 @@
-"""Keys on a SoftHSM token behind the signer process: what it promises when all goes well and when
-it does not.
+"""Keys on a token behind the signer process: what it promises when all goes well and when it does
+not. The same for every module.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from firmware_bridge.errors import (
 from firmware_bridge.keys import pkcs11_binding as p11
 from firmware_bridge.keys.process_signer import SignerChild
 from firmware_bridge.keys.registry import create_key, open_signer
-from firmware_bridge.keys.softhsm import SoftToken
 from ledger.signing import EDDSA, ES256, P256_ORDER, PublicKey, kid_of
+from tests.integration.keys.conftest import Token
 
 TBS = b"a Sig_structure of any length" * 20
 
 
-async def make(token: SoftToken, alg: int = ES256) -> Any:
+async def make(token: Token, alg: int = ES256) -> Any:
     await create_key(token.uri("ledger"), alg=alg, development=False)
     return await open_signer(token.uri("ledger"), development=False)
 
@@ -43,22 +43,24 @@ async def sign_when_back(signer: Any) -> bytes:
                 await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("alg", [ES256, EDDSA])
-async def test_a_token_key_signs_what_its_public_key_verifies(token: SoftToken, alg: int) -> None:
-    signer = await make(token, alg)
-    key = PublicKey(alg, signer.public_key_der())
-    for _ in range(12):  # half of all raw ES256 signatures have a high S
-        signature = await signer.sign(TBS)
-        key.verify(TBS, signature)
-        assert alg == EDDSA or int.from_bytes(signature[32:], "big") <= P256_ORDER // 2
-    assert (alg, kid_of(signer.public_key_der())) == (signer.alg, signer.kid)
-    load_der_public_key(signer.public_key_der())
-    assert (True, False) == (signer.info.never_extractable, signer.info.hardware)
-    await signer.health()
-    await signer.aclose()
+async def test_a_token_key_signs_what_its_public_key_verifies(token: Token) -> None:
+    for alg in token.algorithms:
+        label = f"ledger{alg}"
+        await create_key(token.uri(label), alg=alg, development=False)
+        signer = await open_signer(token.uri(label), development=False)
+        key = PublicKey(alg, signer.public_key_der())
+        for _ in range(12):  # half of all raw ES256 signatures have a high S
+            signature = await signer.sign(TBS)
+            key.verify(TBS, signature)
+            assert alg == EDDSA or int.from_bytes(signature[32:], "big") <= P256_ORDER // 2
+        assert (alg, kid_of(signer.public_key_der())) == (signer.alg, signer.kid)
+        load_der_public_key(signer.public_key_der())
+        assert (True, token.hardware) == (signer.info.never_extractable, signer.info.hardware)
+        await signer.health()
+        await signer.aclose()
 
 
-async def test_the_private_key_cannot_be_read_even_by_its_owner(token: SoftToken) -> None:
+async def test_the_private_key_cannot_be_read_even_by_its_owner(token: Token) -> None:
     await (await make(token)).aclose()
     module = p11.Module(token.module_path)
     session = p11.Session(module, module.find_slot("wharf"), b"1234")
@@ -72,7 +74,7 @@ async def test_the_private_key_cannot_be_read_even_by_its_owner(token: SoftToken
     session.close()
 
 
-async def test_eight_threads_sign_with_sessions_of_their_own(token: SoftToken) -> None:
+async def test_eight_threads_sign_with_sessions_of_their_own(token: Token) -> None:
     signer = await make(token)
     key = PublicKey(ES256, signer.public_key_der())
     module = p11.Module(token.module_path)
@@ -95,7 +97,7 @@ async def test_eight_threads_sign_with_sessions_of_their_own(token: SoftToken) -
     await signer.aclose()
 
 
-async def test_a_wrong_pin_is_tried_once_and_never_again(token: SoftToken) -> None:
+async def test_a_wrong_pin_is_tried_once_and_never_again(token: Token) -> None:
     await (await make(token)).aclose()
     token.pin_path.write_text("9999")
     child = SignerChild(token.uri("ledger"))
@@ -112,19 +114,18 @@ async def test_a_wrong_pin_is_tried_once_and_never_again(token: SoftToken) -> No
         await open_signer(token.uri("ledger"), development=False)
 
 
-async def test_a_token_that_vanishes_and_returns_signs_again(token: SoftToken) -> None:
+async def test_a_token_that_vanishes_and_returns_signs_again(token: Token) -> None:
     signer = await make(token)
-    away = Path(f"{token.tokens_path}.away")
-    token.tokens_path.rename(away)
+    token.take_away()
     for _ in range(3):
         with pytest.raises(SignerUnavailableError):
             await signer.sign(TBS)
-    away.rename(token.tokens_path)  # noqa: ASYNC240  # a rename of a local folder
+    token.bring_back()
     PublicKey(ES256, signer.public_key_der()).verify(TBS, await sign_when_back(signer))
     await signer.aclose()
 
 
-async def test_a_killed_signer_process_is_replaced(token: SoftToken) -> None:
+async def test_a_killed_signer_process_is_replaced(token: Token) -> None:
     signer = await make(token)
     old = signer.child_pid
     os.kill(old, signal.SIGKILL)
@@ -133,7 +134,7 @@ async def test_a_killed_signer_process_is_replaced(token: SoftToken) -> None:
     await signer.aclose()
 
 
-async def test_a_signer_that_hangs_is_killed_after_its_time(token: SoftToken) -> None:
+async def test_a_signer_that_hangs_is_killed_after_its_time(token: Token) -> None:
     await (await make(token)).aclose()
     signer = await open_signer(token.uri("ledger"), development=False, timeout_s=1.0)
     old: int = signer.child_pid  # type: ignore[attr-defined]  # only the process signer has one
@@ -146,7 +147,7 @@ async def test_a_signer_that_hangs_is_killed_after_its_time(token: SoftToken) ->
     await signer.aclose()
 
 
-async def test_a_cancelled_signature_is_not_given_to_the_next_caller(token: SoftToken) -> None:
+async def test_a_cancelled_signature_is_not_given_to_the_next_caller(token: Token) -> None:
     signer = await make(token)
     first = asyncio.create_task(signer.sign(b"first"))
     await asyncio.sleep(0)
@@ -156,7 +157,7 @@ async def test_a_cancelled_signature_is_not_given_to_the_next_caller(token: Soft
     await signer.aclose()
 
 
-async def test_the_pin_is_in_no_argument_and_no_variable_of_the_process(token: SoftToken) -> None:
+async def test_the_pin_is_in_no_argument_and_no_variable_of_the_process(token: Token) -> None:
     token.pin_path.write_text("1234")
     signer = await make(token)
     proc = Path(f"/proc/{signer.child_pid}")
@@ -166,7 +167,7 @@ async def test_the_pin_is_in_no_argument_and_no_variable_of_the_process(token: S
     await signer.aclose()
 
 
-async def test_names_that_lead_nowhere_are_told_apart(token: SoftToken) -> None:
+async def test_names_that_lead_nowhere_are_told_apart(token: Token) -> None:
     with pytest.raises(KeyMissingError):
         await open_signer(token.uri("nobody"), development=False)
     other = token.uri("ledger").replace("token=wharf", "token=other")
@@ -180,7 +181,7 @@ async def test_names_that_lead_nowhere_are_told_apart(token: SoftToken) -> None:
         await open_signer("tpm2:0x81000001", development=False)
 
 
-async def test_no_key_is_made_over_another(token: SoftToken) -> None:
+async def test_no_key_is_made_over_another(token: Token) -> None:
     await (await make(token)).aclose()
     with pytest.raises(KeyExistsError):
         await create_key(token.uri("ledger"), alg=ES256, development=False)
