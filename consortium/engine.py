@@ -89,7 +89,9 @@ class EmbeddedEngine:
         loaded = state.load()
         if loaded is None:
             raise ChainStoreError("the state store does not keep what is written")
-        self.application = Application(genesis, height=loaded[0], state=loaded[1], marks=state)
+        self.application = Application(
+            genesis, height=loaded[0], state=loaded[1], marks=state, validators_fixed=True
+        )
         self._set_hash = validator_set_hash(genesis.validator_set)
         self._consensus_hash = consensus_hash(
             block_bytes_max=genesis.block_bytes_max, gas_max=GAS_MAX

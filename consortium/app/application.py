@@ -1,7 +1,8 @@
-"""The application behind any engine: CheckTx, FinalizeBlock, Commit (ABCI 2.0 by meaning).
+"""The application behind any engine: CheckTx, PrepareProposal, ProcessProposal, FinalizeBlock and
+Commit (ABCI 2.0 by meaning).
 
 Engine-independent and deterministic: the engine gives height, time and transactions, and gets
-results and the application's hash. Nothing becomes the state before `commit`.
+results, the application's hash and validator updates. Nothing becomes the state before `commit`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from consortium.app.state import (
     Draft,
     Marks,
     Outcome,
+    Rules,
     extended,
 )
 from consortium.app.validator_set import validator_updates
@@ -24,6 +26,8 @@ from ledger.chain_genesis import Genesis
 from ledger.chain_proof import APP_VERSION, LogLeaf
 
 NS_PER_MS: Final = 1_000_000
+# Below four validators a single one that is down or lying stops or steers the chain.
+VALIDATORS_SAFE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,27 @@ class FinalizedBlock:
 class Application:
     """Holds the committed state; `marks` are read from where `commit`ted outcomes are stored."""
 
-    def __init__(self, genesis: Genesis, *, state: ChainState, height: int, marks: Marks) -> None:
-        """`state` and `height`: as last committed; `genesis_state` and 0 on a new chain."""
-        if genesis.app_version != APP_VERSION or genesis.admission_votes_min != 1:
+    def __init__(
+        self,
+        genesis: Genesis,
+        *,
+        state: ChainState,
+        height: int,
+        marks: Marks,
+        validators_fixed: bool = False,
+    ) -> None:
+        """`state` and `height`: as last committed; `genesis_state` and 0 on a new chain.
+
+        validators_fixed: the engine cannot change its validator set, so no proposal may.
+        """
+        if genesis.app_version != APP_VERSION:
             raise LocalError("the genesis asks for rules that this version does not have")
         self.genesis = genesis
+        self._rules = Rules(
+            votes_min=genesis.admission_votes_min,
+            validators_min=min(VALIDATORS_SAFE, len(genesis.validators)),
+            validators_fixed=validators_fixed,
+        )
         self.state = state
         self.height = height
         self._marks = marks
@@ -58,7 +78,7 @@ class Application:
 
     def check_tx(self, data: bytes, *, time_ms: int) -> TxResult:
         """Whether a transaction may wait for a block. Says nothing of its items' outcomes."""
-        context = BlockContext(self.genesis.chain_id, self.height + 1, time_ms)
+        context = BlockContext(self.genesis.chain_id, self.height + 1, time_ms, self._rules)
         draft = Draft(self.state.map, self._marks)
         try:
             check(draft, decode_checked(data), context)
@@ -70,9 +90,17 @@ class Application:
         """What each would come to in the next block: one without records is not worth a block."""
         return self.finalize_block(height=self.height + 1, time_ns=time_ns, txs=txs).results
 
+    def process_proposal(self, *, height: int, time_ns: int, txs: Sequence[bytes]) -> bool:
+        """Whether a proposed block is worth a vote: each transaction is accepted and changes
+        something.
+        """
+        results = self.finalize_block(height=height, time_ns=time_ns, txs=txs).results
+        return all(result.records for result in results)
+
     def finalize_block(self, *, height: int, time_ns: int, txs: Sequence[bytes]) -> FinalizedBlock:
         """The block's outcome on top of the committed state, which stays as it is."""
-        context = BlockContext(self.genesis.chain_id, height, time_ns // NS_PER_MS)
+        time_ms = time_ns // NS_PER_MS
+        context = BlockContext(self.genesis.chain_id, height, time_ms, self._rules)
         draft = Draft(self.state.map, self._marks)
         results, leaves = [], []
         for data in txs:

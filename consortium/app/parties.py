@@ -15,6 +15,8 @@ def admit(draft: Draft, transaction: Transaction, context: BlockContext) -> tupl
     version, name, alg, spki, role = fields(transaction.body, int, str, int, bytes, int)
     require_version(version)
     require_role(draft, transaction, ROLE_OPERATOR)
+    if context.rules.votes_min > 1:
+        raise Refused(Code.VOTE_NEEDED, "this chain's organisations are admitted by vote")
     if role not in ROLES or not 0 < len(name) <= NAME_CHARACTERS_MAX:
         raise Refused(Code.BODY_WRONG, "role or name out of range")
     try:

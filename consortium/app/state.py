@@ -39,6 +39,19 @@ class ChainState:
         return AppRoots(self.log.size, self.log.root(), self.map.root)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the genesis document and the engine fix for good.
+
+    votes_min: yes votes that a proposal needs at least; 1 lets an operator admit alone.
+    validators_min: the set never gets smaller than this. validators_fixed: the engine has one set.
+    """
+
+    votes_min: int = 1
+    validators_min: int = 1
+    validators_fixed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class BlockContext:
     """The chain block that is being worked on; its time is the chain's, ms since 1970."""
@@ -46,6 +59,7 @@ class BlockContext:
     chain_id: str
     height: int
     time_ms: int
+    rules: Rules = Rules()
 
 
 @dataclass(frozen=True, slots=True)

@@ -444,6 +444,21 @@ def test_a_high_s_signature_is_refused_though_it_verifies_elsewhere() -> None:
 
 
 def test_rules_that_this_version_lacks_are_not_guessed() -> None:
-    for other in (replace(genesis(), app_version=2), replace(genesis(), admission_votes_min=2)):
-        with pytest.raises(LocalError, match="rules"):
-            Application(other, state=genesis_state(other), height=0, marks=frozenset())
+    other = replace(genesis(), app_version=2)
+    with pytest.raises(LocalError, match="rules"):
+        Application(other, state=genesis_state(other), height=0, marks=frozenset())
+
+
+def test_where_votes_are_needed_no_operator_admits_alone() -> None:
+    founded = replace(genesis(), admission_votes_min=2)
+    app = Application(founded, state=genesis_state(founded), height=0, marks=frozenset())
+    (result,) = app.prepare_proposal(time_ns=0, txs=[GOOD])
+    assert result.code == Code.VOTE_NEEDED
+
+
+def test_a_proposal_with_a_transaction_that_changes_nothing_is_voted_down() -> None:
+    app = chain_with_feed().app
+    places = {"height": app.height + 1, "time_ns": 1_767_225_700_000_000_000}
+    assert app.process_proposal(**places, txs=[GOOD])
+    assert not app.process_proposal(**places, txs=[GOOD, GOOD])
+    assert not app.process_proposal(**places, txs=[GOOD, b"junk"])
