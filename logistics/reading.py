@@ -133,7 +133,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSighting:
-    """One RFID tag seen by a reader. Entry kind 2. What the EPC means: `logistics.identifiers`."""
+    """One RFID tag seen by a reader. Entry kind 2. What the EPC means: `logistics.epc`."""
 
     epc: bytes
     pc: int | None = None  # the tag's protocol control word
