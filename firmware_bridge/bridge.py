@@ -1,20 +1,17 @@
-"""Transport and codec together: what a device sends becomes Arrivals in the sink.
-
-Awaiting the sink is the back-pressure: while it waits, nothing more is read from the device.
-"""
+"""Devices as they are configured: each gets its driver's session and its source's transport."""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from firmware_bridge.codecs.nmea import NmeaDecoder
-from firmware_bridge.codecs.payloads import decode_tasmota, decode_zigbee2mqtt
-from firmware_bridge.codecs.probe import decode_w1_slave
-from firmware_bridge.codecs.rfid_uhf import HEADS, R200Decoder, multi_poll
+from firmware_bridge.conversation import Clocks, Conversation, Sink, no_wall_clock
 from firmware_bridge.devices import Arrival, DeviceSpec, Observation, Reason, Rejected, rejected
+from firmware_bridge.driver import LINES, Driver, Event, Session
+from firmware_bridge.driver_registry import find_driver
 from firmware_bridge.errors import SpecError, TransportError
+from firmware_bridge.topics import is_filter, matching, overlap
 from firmware_bridge.transports.mqtt import (
     PAYLOAD_BYTES_MAX,
     BrokerAddress,
@@ -22,156 +19,114 @@ from firmware_bridge.transports.mqtt import (
     MqttConnection,
     MqttCounters,
 )
-from firmware_bridge.transports.replay import replay_bytes
-from firmware_bridge.transports.serial_port import BAUD_DEFAULT, SerialPort
+from firmware_bridge.transports.replay import replay_bytes, replay_payloads
+from firmware_bridge.transports.serial_port import SerialPort
 from firmware_bridge.transports.source import Source, parse_source
+from firmware_bridge.transports.tcp_line import TcpLine, client_tls
 from firmware_bridge.transports.w1_file import read_w1
 
-Sink = Callable[[Arrival], Awaitable[None]]
-_R200_BAUD: Final = 115_200
-_R200_ROUNDS: Final = 10_000
-_R200_SILENCE_S: Final = 3.0  # a reader tells even empty rounds: silence means that they ended
-_W1_INTERVAL_MS: Final = 10_000
-_W1_INTERVAL_MS_MIN: Final = 100
+POLL_MS_MIN: Final = 100
+_POLL_MS: Final = 10_000
+_REPLAY_MS: Final = 1_000
+_TRANSPORT_OPTIONS: Final = {"tls": ("ca_file", "server_name")}
 _RETRY_S_MIN, _RETRY_S_MAX = 0.5, 10.0
-_PAYLOAD_DECODERS: Final = {"zigbee2mqtt": decode_zigbee2mqtt, "tasmota": decode_tasmota}
-DRIVERS_BY_SCHEME: Final = {
-    "serial": ("nmea", "r200"),
-    "replay": ("nmea", "r200"),
-    "w1": ("ds18b20",),
-    "mqtt": ("zigbee2mqtt", "tasmota"),
-}
 _logger = logging.getLogger(__name__)
 
 
-class Decoder(Protocol):
-    """What the bridge needs of a stream codec."""
-
-    def feed(self, data: bytes) -> list[Observation | Rejected]:
-        """What these bytes complete."""
-
-
-def no_wall_clock() -> int | None:
-    """For callers without a clock: device times are then held only against fixed bounds."""
-    return None
-
-
 def check_spec(spec: DeviceSpec) -> Source:
-    """The spec's source, if driver and source fit together. Raises SpecError naming the field."""
-    source = parse_source(spec.source)
-    if spec.driver not in DRIVERS_BY_SCHEME[source.scheme]:
-        fitting = ", ".join(DRIVERS_BY_SCHEME[source.scheme])
-        raise SpecError("driver", f"{spec.driver!r} does not fit {source.scheme}: ({fitting} do)")
+    """The spec's source, if driver, source and options fit together. Raises SpecError naming the
+    field.
+    """
+    source, driver = parse_source(spec.source), find_driver(spec.driver)
+    if source.scheme not in (*driver.schemes, "replay"):
+        fitting = ", ".join((*driver.schemes, "replay"))
+        raise SpecError(
+            "source", f"{spec.driver} does not read {source.scheme}: ({fitting} it does)"
+        )
     if spec.interval_ms is not None and spec.interval_ms <= 0:
         raise SpecError("interval_ms", "not above zero")
+    if source.scheme == "tls" and not isinstance(spec.options.get("ca_file"), str):
+        raise SpecError("options.ca_file", "missing: the PEM file under which the device is known")
+    open_session(spec, source, driver)
     return source
 
 
-async def run_device(spec: DeviceSpec, sink: Sink, *, mono_us: Callable[[], int]) -> None:
-    """Reads one device (serial:, replay: or w1:) until cancelled.
-
-    mono_us: the clock of `received_mono_us`. Returns at the end of a replay that does not loop.
-    Raises TransportError when the port is lost (supervise and call again) and SpecError when the
-    description is wrong (a human has to mend it).
-    """
-    source = check_spec(spec)
-    match source.scheme:
-        case "serial":
-            await _run_serial(spec, source, sink, mono_us=mono_us)
-        case "replay":
-            chunks = replay_bytes(
-                source.path,
-                baud=source.number("baud", BAUD_DEFAULT),
-                rate=source.number("rate", 1),
-                loop=bool(source.number("loop", 0)),
-            )
-            await _pump(spec, chunks, sink, mono_us=mono_us)
-        case "w1":
-            await _run_w1(spec, source, sink, mono_us=mono_us)
-        case _:
-            raise SpecError("source", "mqtt: devices are run by MqttBridge")
+def open_session(spec: DeviceSpec, source: Source, driver: Driver) -> Session:
+    """A session for one connection to the device. Raises SpecError for a wrong option."""
+    taken = _TRANSPORT_OPTIONS.get(source.scheme, ())
+    return driver.open({name: spec.options[name] for name in spec.options if name not in taken})
 
 
-def _decoder(spec: DeviceSpec) -> Decoder:
-    return R200Decoder() if spec.driver == "r200" else NmeaDecoder()
-
-
-async def _run_serial(
-    spec: DeviceSpec, source: Source, sink: Sink, *, mono_us: Callable[[], int]
-) -> None:
-    is_reader = spec.driver == "r200"
-    baud = source.number("baud", _R200_BAUD if is_reader else BAUD_DEFAULT)
-    async with SerialPort(source.path, baud=baud) as port:
-        chunks = _inventory(port, _head(spec)) if is_reader else _listen(port)
-        await _pump(spec, chunks, sink, mono_us=mono_us)
-
-
-def _head(spec: DeviceSpec) -> int:
-    """Option `head`: "bb" (default) or "aa", the dialect in which commands are sent."""
-    text = str(spec.options.get("head", "bb"))
-    head = int(text, 16) if text in ("bb", "aa") else 0
-    if head not in HEADS:
-        raise SpecError("options.head", 'neither "bb" nor "aa"')
-    return head
-
-
-async def _listen(port: SerialPort) -> AsyncIterator[bytes]:
-    while True:
-        yield await port.read()
-
-
-async def _inventory(port: SerialPort, head: int) -> AsyncIterator[bytes]:
-    """Arms the reader, and again whenever it has been silent."""
-    while True:
-        port.write(multi_poll(head, _R200_ROUNDS))
-        try:
-            while True:
-                async with asyncio.timeout(_R200_SILENCE_S):
-                    data = await port.read()
-                yield data
-        except TimeoutError:
-            _logger.debug("reader_rearmed")
-
-
-async def _pump(
+async def run_device(
     spec: DeviceSpec,
-    chunks: AsyncIterator[bytes],
     sink: Sink,
     *,
     mono_us: Callable[[], int],
+    wall_ms: Callable[[], int | None] = no_wall_clock,
 ) -> None:
-    decoder = _decoder(spec)
-    async for data in chunks:
-        received = mono_us()
-        events = decoder.feed(data)
-        if events:
-            await sink(_arrival(spec, events, received))
+    """Reads one device until cancelled; `mqtt:` devices are MqttBridge's.
+
+    mono_us: the clock of `received_mono_us`. Returns at the end of a replay that does not loop.
+    Raises TransportError when the connection is lost (supervise and call again) and SpecError when
+    the description is wrong (a human has to mend it).
+    """
+    source, driver = check_spec(spec), find_driver(spec.driver)
+    if source.scheme == "mqtt":
+        raise SpecError("source", "mqtt: devices are run by MqttBridge")
+    session = open_session(spec, source, driver)
+    clocks = Clocks(mono_us, wall_ms)
+    if source.scheme in LINES:
+        async with await _open_line(spec, source, driver) as line:
+            await Conversation(spec.id, session, sink, clocks=clocks, write=line.write).run(line)
+        return
+    conversation = Conversation(spec.id, session, sink, clocks=clocks)
+    if source.scheme == "w1":
+        await _poll_file(spec, source, driver, conversation)
+    elif driver.is_stream:
+        await _replay_stream(source, driver, conversation)
+    else:
+        await _replay_payloads(source, conversation)
 
 
-async def _run_w1(
-    spec: DeviceSpec, source: Source, sink: Sink, *, mono_us: Callable[[], int]
+async def _open_line(spec: DeviceSpec, source: Source, driver: Driver) -> SerialPort | TcpLine:
+    if source.scheme == "serial":
+        return SerialPort(source.path, baud=source.number("baud", driver.baud))
+    host, port = source.address
+    if source.scheme == "tcp":
+        return await TcpLine.connect(host, port)
+    name = spec.options.get("server_name")
+    tls = client_tls(str(spec.options["ca_file"]))
+    return await TcpLine.connect(
+        host, port, tls=tls, server_name=None if name is None else str(name)
+    )
+
+
+async def _replay_stream(source: Source, driver: Driver, conversation: Conversation) -> None:
+    baud, rate = source.number("baud", driver.baud), source.number("rate", 1)
+    loop = bool(source.number("loop", 0))
+    await conversation.turn()
+    async for data in replay_bytes(source.path, baud=baud, rate=rate, loop=loop):
+        await conversation.feed(data)
+
+
+async def _replay_payloads(source: Source, conversation: Conversation) -> None:
+    rate, loop = source.number("rate", 1), bool(source.number("loop", 0))
+    interval_s = _REPLAY_MS / 1000 / rate if rate else 0.0
+    async for topic, data in replay_payloads(source.path, interval_s=interval_s, loop=loop):
+        await conversation.feed(data, topic)
+
+
+async def _poll_file(
+    spec: DeviceSpec, source: Source, driver: Driver, conversation: Conversation
 ) -> None:
-    interval_s = max(spec.interval_ms or _W1_INTERVAL_MS, _W1_INTERVAL_MS_MIN) / 1000
+    interval_ms = spec.interval_ms or driver.interval_ms or _POLL_MS
+    interval_s = max(interval_ms, POLL_MS_MIN) / 1000
     loop = asyncio.get_running_loop()
     due_s = loop.time()
     while True:
-        text = await read_w1(source.path)
-        # The kernel truncates the file while a probe is away and creates it empty on its return.
-        events = decode_w1_slave(text) if text else [rejected(text, Reason.FAULT)]
-        await sink(_arrival(spec, events, mono_us()))
+        await conversation.feed(await read_w1(source.path))
         due_s = max(due_s + interval_s, loop.time())
         await asyncio.sleep(due_s - loop.time())
-
-
-def _arrival(
-    spec: DeviceSpec, events: Sequence[Observation | Rejected], received_mono_us: int
-) -> Arrival:
-    return Arrival(
-        device_id=spec.id,
-        observations=tuple(event for event in events if isinstance(event, Observation)),
-        rejected=tuple(event for event in events if isinstance(event, Rejected)),
-        received_mono_us=received_mono_us,
-    )
 
 
 class MqttBridge:
@@ -185,29 +140,40 @@ class MqttBridge:
         mono_us: Callable[[], int],
         wall_ms: Callable[[], int | None] = no_wall_clock,
     ) -> None:
-        """specs: those with mqtt: sources, each topic once, without wildcards. Raises SpecError.
+        """specs: those with mqtt: sources, each topic once; wildcards only for drivers that read
+        many topics. Raises SpecError.
 
         wall_ms: UTC since 1970 where known; marks device times that lie in the future or far
         behind.
         """
-        self._specs: dict[str, DeviceSpec] = {}
+        self._specs: dict[str, DeviceSpec] = {}  # by topic filter
+        self._sessions: dict[str, Session] = {}  # by device; they outlive connections
         for spec in specs:
             source = check_spec(spec)
-            if source.scheme != "mqtt" or set("+#") & set(source.path):
-                raise SpecError("source", f"{spec.source!r} is not one MQTT topic")
-            if source.path in self._specs:
-                raise SpecError("source", f"two devices have the topic {source.path!r}")
+            self._check_topic(spec, source)
             self._specs[source.path] = spec
-        self._broker, self._mono_us, self._wall_ms = broker, mono_us, wall_ms
+            self._sessions[spec.id] = open_session(spec, source, find_driver(spec.driver))
+        self._broker, self._clocks = broker, Clocks(mono_us, wall_ms)
         self.counters = MqttCounters()
         self.is_connected = False
+
+    def _check_topic(self, spec: DeviceSpec, source: Source) -> None:
+        is_many = find_driver(spec.driver).many_topics
+        if source.scheme != "mqtt" or (is_filter(source.path) and not is_many):
+            raise SpecError("source", f"{spec.source!r} is not one MQTT topic")
+        for other in self._specs:
+            if overlap(other, source.path):
+                raise SpecError("source", f"two devices have the topic {source.path!r}")
 
     async def run(self, sink: Sink) -> None:
         """Serves until cancelled; back-off between connections. Raises SpecError only."""
         retry_s = _RETRY_S_MIN
         while True:
             connection = MqttConnection(
-                self._broker, list(self._specs), counters=self.counters, mono_us=self._mono_us
+                self._broker,
+                list(self._specs),
+                counters=self.counters,
+                mono_us=self._clocks.mono_us,
             )
             try:
                 await connection.open()
@@ -224,7 +190,7 @@ class MqttBridge:
             retry_s = min(2 * retry_s, _RETRY_S_MAX)
 
     async def _handle(self, message: Message, sink: Sink) -> None:
-        spec = self._specs.get(message.topic)
+        spec = matching(self._specs, message.topic)
         if spec is None:
             # A device that was taken out of the configuration is still in the broker's session.
             self.counters.unexpected += 1
@@ -238,9 +204,10 @@ class MqttBridge:
     def _arrival(self, spec: DeviceSpec, message: Message) -> Arrival:
         if len(message.payload) > PAYLOAD_BYTES_MAX:
             self.counters.oversize += 1
-            events: list[Observation | Rejected] = [rejected(message.payload, Reason.OVERSIZE)]
+            events: Sequence[Event] = [rejected(message.payload, Reason.OVERSIZE)]
         else:
-            events = _PAYLOAD_DECODERS[spec.driver](message.payload, self._wall_ms())
+            moment = self._clocks.moment(message.topic)
+            events = self._sessions[spec.id].feed(message.payload, moment)
         observations = tuple(event for event in events if isinstance(event, Observation))
         rejections = tuple(event for event in events if isinstance(event, Rejected))
         self.counters.rejected += len(rejections)

@@ -3,7 +3,7 @@
 ```
 [[capture]]
 file = "gnss/receiver.log"   # relative to the folder
-codec = "nmea"               # "nmea" or "r200"
+codec = "nmea"               # a driver that reads streams
 baud = 9600                  # speed of the line that was recorded
 rate = 1                     # times as fast as that; 0: as fast as it goes
 clock = "device"             # "device": the recording tells its own time; "none": it does not
@@ -11,23 +11,20 @@ clock = "device"             # "device": the recording tells its own time; "none
 """
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from firmware_bridge.bridge import Decoder
-from firmware_bridge.codecs.nmea import NmeaDecoder
-from firmware_bridge.codecs.rfid_uhf import R200Decoder
 from firmware_bridge.devices import DeviceSpec, Observation
+from firmware_bridge.driver import Driver, Moment
+from firmware_bridge.driver_registry import driver_names, find_driver
 from firmware_bridge.errors import SpecError
 from firmware_bridge.transports.replay import without_comments
 from logistics.reading import Position
 
 FILE_NAME: Final = "captures.toml"
-_CODECS: Final[Mapping[str, Callable[[], Decoder]]] = {"nmea": NmeaDecoder, "r200": R200Decoder}
-_BAUDS: Final = {"nmea": 9600, "r200": 115_200}
 _CLOCKS: Final = ("device", "none")
 _FIELDS: Final = frozenset({"file", "codec", "baud", "rate", "clock"})
 # Companions of recordings: what other programs made of them, tables, descriptions.
@@ -83,10 +80,9 @@ def _capture(item: dict[str, Any], folder: Path) -> Capture:
         )
     codec, baud, rate = item["codec"], item.get("baud", 9600), item.get("rate", 1)
     clock = item.get("clock", "none")
-    if codec not in _CODECS or clock not in _CLOCKS:
-        raise SpecError(
-            name, f"codec is one of {', '.join(_CODECS)}, clock of {', '.join(_CLOCKS)}"
-        )
+    codecs = stream_drivers()
+    if codec not in codecs or clock not in _CLOCKS:
+        raise SpecError(name, f"codec is one of {', '.join(codecs)}, clock of {', '.join(_CLOCKS)}")
     if type(baud) is not int or type(rate) is not int or baud < 1 or rate < 0:
         raise SpecError(name, "baud and rate are whole numbers above zero (rate may be 0)")
     if not (folder / str(item["file"])).is_file():
@@ -108,18 +104,29 @@ def propose(folder: Path) -> tuple[Capture, ...]:
     return tuple(found)
 
 
+def stream_drivers() -> dict[str, Driver]:
+    """The drivers whose recordings are streams of bytes, by name."""
+    drivers = {name: find_driver(name) for name in driver_names()}
+    return {name: driver for name, driver in drivers.items() if driver.is_stream}
+
+
+def readings_in(driver: Driver, sample: bytes) -> list[Observation]:
+    """What the driver, with its options as they are by default, reads in these bytes."""
+    session = driver.open({})
+    session.turn(Moment())
+    return [event for event in session.feed(sample, Moment()) if isinstance(event, Observation)]
+
+
 def _recognise(file: Path, sample: bytes) -> Capture | None:
-    readings = {
-        codec: [event for event in decoder().feed(sample) if isinstance(event, Observation)]
-        for codec, decoder in _CODECS.items()
-    }
+    drivers = stream_drivers()
+    readings = {name: readings_in(driver, sample) for name, driver in drivers.items()}
     codec = max(readings, key=lambda name: len(readings[name]))
     if not readings[codec]:
         return None
     records = [event.record for event in readings[codec]]
     is_dated = any(isinstance(item, Position) and item.gnss_time_ms is not None for item in records)
     clock = "device" if is_dated else "none"
-    return Capture(file=file.as_posix(), codec=codec, baud=_BAUDS[codec], clock=clock)
+    return Capture(file=file.as_posix(), codec=codec, baud=drivers[codec].baud, clock=clock)
 
 
 def to_toml(captures: Sequence[Capture]) -> str:

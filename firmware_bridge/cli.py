@@ -29,14 +29,15 @@ def devices(args: argparse.Namespace) -> int:
     """Prints what was found. 0, or 64 for a folder that is none."""
     if args.captures is not None:
         return _captures(args.captures)
-    from firmware_bridge.bridge import DRIVERS_BY_SCHEME
+    from firmware_bridge.driver_registry import driver_names, find_driver
     from firmware_bridge.transports.serial_port import find_ports
 
     ports = [{"path": path, "description": text} for path, text in find_ports()]
     probes = sorted(str(path) for path in _W1_FOLDER.glob("28-*/w1_slave"))
-    drivers = {scheme: list(names) for scheme, names in DRIVERS_BY_SCHEME.items()}
+    drivers = {name: find_driver(name) for name in driver_names()}
     if args.json:
-        print(json.dumps({"serial": ports, "w1": probes, "drivers": drivers}, indent=2))
+        rows = {name: {"title": d.title, "sources": d.schemes} for name, d in drivers.items()}
+        print(json.dumps({"serial": ports, "w1": probes, "drivers": rows}, indent=2))
         return 0
     for port in ports:
         print(f"serial:{port['path']}   {port['description']}")
@@ -44,8 +45,8 @@ def devices(args: argparse.Namespace) -> int:
         print(f"w1:{probe}")
     if not ports and not probes:
         print("no serial port and no 1-Wire probe found")
-    for scheme, names in drivers.items():
-        print(f"drivers for {scheme}: {', '.join(names)}")
+    for name, driver in drivers.items():
+        print(f"driver {name}: {driver.title} ({', '.join(driver.schemes)})")
     return 0
 
 

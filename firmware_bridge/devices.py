@@ -10,8 +10,6 @@ from typing import Final
 
 from logistics.reading import Position, TagSighting, Telemetry
 
-DRIVERS: Final = ("nmea", "r200", "ds18b20", "zigbee2mqtt", "tasmota")
-SCHEMES: Final = ("serial", "replay", "w1", "mqtt")
 RAW_BYTES_MAX: Final = 256  # what is kept of rejected bytes
 
 
@@ -36,13 +34,13 @@ class Reason(StrEnum):
 class DeviceSpec:
     """One configured device.
 
-    source is a URI: `serial:/dev/serial/by-id/...?baud=9600`,
+    source is a URI: `serial:/dev/serial/by-id/...?baud=9600`, `tcp:reader.local:5084`,
     `replay:/path/file.log?rate=10&loop=0`, `w1:/sys/bus/w1/devices/28-xxx/w1_slave`,
     `mqtt:zigbee2mqtt/fridge-1`.
     """
 
     id: str
-    driver: str  # one of DRIVERS
+    driver: str  # a name in the entry point group wharfinger.drivers
     source: str
     interval_ms: int | None = None  # how often a value is due; None where nobody knows
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
@@ -76,9 +74,8 @@ def rejected(raw: bytes, reason: Reason) -> Rejected:
 class Arrival:
     """What one frame, payload or read gave.
 
-    acknowledge: call it once everything in here is durable; None where nobody waits for it, and
-    always None when there are no observations (the bridge then acknowledges by itself after the
-    sink returns).
+    acknowledge: call it once everything in here, and all that came before, is durable; None where
+    nobody waits for it. MQTT messages without observations are acknowledged by the bridge itself.
     """
 
     device_id: str
@@ -89,5 +86,5 @@ class Arrival:
     qos: int | None = None  # of the MQTT message
     retained: bool = False
     redelivered: bool = False  # the broker says that it sent this message before
-    # 16 bytes of SHA-256(packet id, topic, 0, payload): the same at a redelivery
+    # 16 bytes, the same at a redelivery and at no other delivery
     payload_digest: bytes | None = None

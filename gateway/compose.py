@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -186,7 +187,9 @@ def _parts(
         open_signer=lambda: _open_signer(config, disk.identity),
         mqtt=_mqtt(config, disk.clock),
         serial_specs=[d.spec for d in config.devices if not d.spec.source.startswith("mqtt:")],
-        run_device=lambda spec, sink: run_device(spec, sink, mono_us=disk.clock.mono_us),
+        run_device=partial(
+            run_device, mono_us=disk.clock.mono_us, wall_ms=lambda: _wall_ms(disk.clock)
+        ),
         uplinks=[
             Uplink(
                 door,
@@ -208,6 +211,11 @@ def _wall_s(clock: TimeModel) -> int | None:
     return None if wall_us is None else wall_us // 1_000_000
 
 
+def _wall_ms(clock: TimeModel) -> int | None:
+    wall_us = clock.now().wall_us
+    return None if wall_us is None else wall_us // 1000
+
+
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
@@ -224,12 +232,7 @@ def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
         password_file=_text(config.broker.password_file),
         ca_file=_text(config.broker.ca_file),
     )
-
-    def wall_ms() -> int | None:
-        wall_us = clock.now().wall_us
-        return None if wall_us is None else wall_us // 1000
-
-    return MqttBridge(specs, broker=broker, mono_us=clock.mono_us, wall_ms=wall_ms)
+    return MqttBridge(specs, broker=broker, mono_us=clock.mono_us, wall_ms=lambda: _wall_ms(clock))
 
 
 async def _open_signer(config: GatewayConfig, identity: Identity) -> Signer:

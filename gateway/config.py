@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from firmware_bridge.bridge import check_spec
-from firmware_bridge.devices import DRIVERS, DeviceSpec
+from firmware_bridge.devices import DeviceSpec
+from firmware_bridge.driver_registry import driver_names
 from firmware_bridge.errors import SpecError
 from gateway.errors import ConfigError
 
@@ -331,8 +332,8 @@ class _Reader:
         if audience not in audiences:
             raise table.error("audience", f"no [[audience]] has id = {audience}")
         driver = table.get("driver", str)
-        if driver not in DRIVERS:
-            raise table.error("driver", f"must be one of {', '.join(DRIVERS)}")
+        if driver not in driver_names():
+            raise table.error("driver", f"must be one of {', '.join(driver_names())}")
         interval_s = table.number("interval_s", 0, low=0, high=86_400 * 30)
         table.known.add("options")
         options = table.values.get("options", {})

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from firmware_bridge.bridge import MqttBridge, Sink
+from firmware_bridge.bridge import MqttBridge
+from firmware_bridge.conversation import Sink
 from firmware_bridge.devices import DeviceSpec
 from gateway.clock import TimeModel
 from gateway.device_records import DeviceRecords, RecordsDoor

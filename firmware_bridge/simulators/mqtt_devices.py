@@ -13,8 +13,9 @@ from pathlib import Path
 
 import aiomqtt
 
-from firmware_bridge.codecs.payloads import decode_tasmota, decode_zigbee2mqtt
 from firmware_bridge.devices import Observation
+from firmware_bridge.drivers.tasmota import decode_tasmota
+from firmware_bridge.drivers.zigbee2mqtt import decode_zigbee2mqtt
 from firmware_bridge.simulators.sent_log import SentLog
 from firmware_bridge.simulators.spec import Broker, SimulatedDevice
 from firmware_bridge.simulators.ticks import Ticks, unix_us

@@ -1,12 +1,9 @@
-"""A device's source as a URI: `serial:/dev/...?baud=9600`, `replay:/path?rate=10`, `w1:/path`,
-`mqtt:topic`.
-"""
+"""A device's source as a URI: `serial:/dev/...?baud=9600`, `tcp:host:port`, `mqtt:topic` ..."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from firmware_bridge.devices import SCHEMES
 from firmware_bridge.errors import SpecError
 
 _FIELD: Final = "source"
@@ -17,20 +14,31 @@ class Source:
     """The parts of a source URI; parameters are whole numbers."""
 
     scheme: str
-    path: str  # for mqtt: the topic filter
+    path: str  # for mqtt: the topic filter; for tcp and tls: host:port
     parameters: Mapping[str, int]
 
     def number(self, name: str, default: int) -> int:
         """A parameter, or its default where it is not given."""
         return self.parameters.get(name, default)
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of a tcp:, tls: or listen: source."""
+        host, _, port = self.path.rpartition(":")
+        return host.strip("[]"), int(port)
 
-_ALLOWED: Final[Mapping[str, Collection[str]]] = {
+
+_PARAMETERS: Final[Mapping[str, Collection[str]]] = {
     "serial": ("baud",),
+    "tcp": (),
+    "tls": (),
     "replay": ("rate", "loop", "baud"),
     "w1": (),
     "mqtt": (),
 }
+SCHEMES: Final = tuple(_PARAMETERS)
+_FILES: Final = ("serial", "replay", "w1")
+_ADDRESSES: Final = ("tcp", "tls")
 
 
 def parse_source(uri: str) -> Source:
@@ -40,14 +48,22 @@ def parse_source(uri: str) -> Source:
         raise SpecError(_FIELD, f"{scheme!r} is not one of {', '.join(SCHEMES)}")
     # A topic may hold any character but a question mark is no part of a usable one either.
     path, _, query = rest.partition("?")
-    if not path or (scheme != "mqtt" and not path.startswith("/")):
+    if not path or (scheme in _FILES and not path.startswith("/")):
         raise SpecError(_FIELD, f"{uri!r} names no absolute path or topic")
+    if scheme in _ADDRESSES and not _is_address(path):
+        raise SpecError(_FIELD, f"{uri!r} is not {scheme}:HOST:PORT with a port from 1 to 65535")
     parameters: dict[str, int] = {}
     for piece in query.split("&") if query else ():
         name, _, value = piece.partition("=")
-        if name not in _ALLOWED[scheme] or name in parameters:
+        if name not in _PARAMETERS[scheme] or name in parameters:
             raise SpecError(_FIELD, f"parameter {name!r} is unknown or doubled for {scheme}:")
         if not (value.isascii() and value.isdigit() and len(value) <= 9):
             raise SpecError(_FIELD, f"{name} is not a whole number")
         parameters[name] = int(value)
     return Source(scheme, path, parameters)
+
+
+def _is_address(path: str) -> bool:
+    host, _, port = path.rpartition(":")
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5
+    return bool(host) and is_number and 0 < int(port) <= 65_535

@@ -13,10 +13,10 @@ import pytest
 
 from firmware_bridge.bridge import run_device
 from firmware_bridge.captures import load
-from firmware_bridge.codecs.payloads import decode_tasmota
 from firmware_bridge.codecs.probe import decode_w1_slave
 from firmware_bridge.codecs.rfid_uhf import R200Decoder
 from firmware_bridge.devices import DeviceSpec, Observation
+from firmware_bridge.drivers.tasmota import decode_tasmota
 from logistics.reading import Position, TagSighting, Telemetry
 
 ROOT = Path(__file__).parents[3]

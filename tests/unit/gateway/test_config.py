@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.devices import DRIVERS, DeviceSpec
+from firmware_bridge.devices import DeviceSpec
+from firmware_bridge.driver_registry import driver_names
 from gateway.config import (
     AudienceConfig,
     BrokerConfig,
@@ -70,12 +71,12 @@ readers = ["{ONE}", "{TWO}"]
 
 [[device]]
 id = "probe"
-driver = "ds18b20"
-source = "w1:/sys/probe"
+driver = "r200"
+source = "serial:/dev/probe"
 interval_s = 10
 audience = 1
 [device.options]
-resolution = 12
+head = "aa"
 
 [[device]]
 id = "fridge"
@@ -103,10 +104,10 @@ def line_of(text: str, part: str) -> int:
 def test_every_key_is_read_into_its_place() -> None:
     spec = DeviceSpec(
         id="probe",
-        driver="ds18b20",
-        source="w1:/sys/probe",
+        driver="r200",
+        source="serial:/dev/probe",
         interval_ms=10_000,
-        options={"resolution": 12},
+        options={"head": "aa"},
     )
     config = parse(WHOLE)
     expected = GatewayConfig(
@@ -205,7 +206,7 @@ def test_a_missing_key_is_named_with_its_mend(key: str, table: str) -> None:
         ('party = "Cold', 'party = "\\u0007Cold', "must be 1 to 100 printable characters"),
         ('id = "probe"', f'id = "{"p" * 101}"', "must be 1 to 100 printable characters"),
         ('id = "probe"', 'id = "probe/1"', "has a slash"),
-        ('source = "w1:/sys/probe"', 'source = "usb:/sys/probe"', "usb"),
+        ('source = "serial:/dev/probe"', 'source = "usb:/sys/probe"', "usb"),
         ("count = 100", 'count = "100"', "must be a whole number, not '100'"),
         ("count = 100", "count = 100.0", "must be a whole number, not 100.0"),
         ("count = 100", "count = true", "must be a whole number, not True"),
@@ -214,9 +215,9 @@ def test_a_missing_key_is_named_with_its_mend(key: str, table: str) -> None:
         (f'"{ONE}", ', '"11", ', "must be 32 bytes in hexadecimal"),
         (f'"{ONE}", ', f'"{"z" * 64}", ', "must be 32 bytes in hexadecimal"),
         (f'"{ONE}", ', "5, ", "must be 32 bytes in hexadecimal"),
-        ('driver = "ds18b20"', 'driver = "lidar"', f"must be one of {', '.join(DRIVERS)}"),
+        ('driver = "r200"', 'driver = "lidar"', f"must be one of {', '.join(driver_names())}"),
         ("audience = 1\n[device", "audience = 9\n[device", "no [[audience]] has id = 9"),
-        ("[device.options]\nresolution = 12", "options = 3", "must be a table: [device.options]"),
+        ('[device.options]\nhead = "aa"', "options = 3", "must be a table: [device.options]"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_with_its_line(
@@ -229,6 +230,16 @@ def test_a_value_that_cannot_be_meant_is_refused_with_its_line(
     changed = new.splitlines()[0].partition("=")[0] + "="
     lines = [n for n, line in enumerate(text.splitlines(), 1) if line.startswith(changed)]
     assert error.line in lines or "readers" == error.field
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('head = "cc"', "none of bb, aa"), ("heat = 3", "unknown to this driver; known are: head")],
+)
+def test_an_option_that_the_driver_does_not_know_is_refused(text: str, said: str) -> None:
+    error = refused(WHOLE.replace('head = "aa"', text))
+    assert said in error.mend
+    assert error.field.startswith("options.")
 
 
 @pytest.mark.parametrize("row", [0, 1])

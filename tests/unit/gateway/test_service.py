@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge.bridge import Sink
+from firmware_bridge.conversation import Sink
 from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.errors import SignerUnavailableError, TransportError
 from firmware_bridge.keys.registry import create_key

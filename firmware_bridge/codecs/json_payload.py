@@ -1,4 +1,6 @@
-"""MQTT payloads of Zigbee2MQTT and Tasmota: JSON in, observations out, numbers never as floats.
+"""JSON payloads of any dialect: bounds, numbers that are never floats, times that are judged.
+
+A driver names its fields; what is told of each is the same for all.
 
 Bounds come first: size, nesting, digits, names. Out-of-range values are rejected, not clamped;
 times that cannot be are kept as the device's claim and the reading is marked.
@@ -31,19 +33,19 @@ _YEAR_2000_MS: Final = 946_684_800_000
 _YEAR_2100_MS: Final = 4_102_444_800_000
 _TOLERANCE_MS: Final = 3_600_000  # an hour off is a wrong clock ahead, or an old value behind
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NAME = re.compile(r"[A-Za-z0-9_.:+-][A-Za-z0-9_.:+ -]{0,63}\Z", re.ASCII)
+CHANNEL_NAME = re.compile(r"[A-Za-z0-9_.:+-][A-Za-z0-9_.:+ -]{0,63}\Z", re.ASCII)
 _UID = re.compile(r"(?:[0-9A-Fa-f]{2}){4,10}\Z", re.ASCII)
 Events = list[Observation | Rejected]
 
 
-class _Number(str):
+class JsonNumber(str):
     """A JSON number as it was written."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Quantity:
+class Quantity:
     """What a field measures: unit, the scale to store it in, and the range that can be."""
 
     name: str
@@ -53,20 +55,10 @@ class _Quantity:
     high: int
 
 
-_TEMPERATURE = _Quantity("temperature", "CEL", -3, -100, 1000)
-_TEMPERATURE_F = _Quantity("temperature", "FAH", -3, -148, 1832)
-_HUMIDITY = _Quantity("humidity", "P1", -2, 0, 100)
-_PRESSURE = _Quantity("pressure", "A97", -1, 0, 2000)
-_ZIGBEE: Final = {
-    "temperature": _TEMPERATURE,
-    "humidity": _HUMIDITY,
-    "pressure": _PRESSURE,
-    "battery": _Quantity("battery", "P1", 0, 0, 100),
-    "voltage": _Quantity("voltage", "2Z", 0, 0, 1_000_000),
-    "illuminance": _Quantity("illuminance", "LUX", 0, 0, 1_000_000),
-    "contact": _Quantity("contact", "C62", 0, 0, 1),
-    "water_leak": _Quantity("water_leak", "C62", 0, 0, 1),
-}
+TEMPERATURE = Quantity("temperature", "CEL", -3, -100, 1000)
+TEMPERATURE_F = Quantity("temperature", "FAH", -3, -148, 1832)
+HUMIDITY = Quantity("humidity", "P1", -2, 0, 100)
+PRESSURE = Quantity("pressure", "A97", -1, 0, 2000)
 
 
 def _refuse_constant(name: str) -> object:
@@ -82,37 +74,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(
-    parse_float=_Number,
-    parse_int=_Number,
+    parse_float=JsonNumber,
+    parse_int=JsonNumber,
     parse_constant=_refuse_constant,
     object_pairs_hook=_unique,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _DeviceTime:
+class DeviceTime:
     """The device's own time for all readings of a payload, and the flags that it earns."""
 
     time_ms: int | None
     flags: int
 
 
-def decode_zigbee2mqtt(payload: bytes, wall_ms: int | None = None) -> Events:
-    """The readings of a Zigbee2MQTT state message; wall_ms is UTC now, where known."""
-    return _decode(payload, wall_ms, _zigbee_fields)
-
-
-def decode_tasmota(payload: bytes, wall_ms: int | None = None) -> Events:
-    """The readings of a Tasmota tele/.../SENSOR message; wall_ms is UTC now, where known.
-
-    Tasmota's Time has no zone unless it is configured: it is then not stored.
-    """
-    return _decode(payload, wall_ms, _tasmota_fields)
-
-
-def _decode(
-    payload: bytes, wall_ms: int | None, fields: Callable[[dict[str, Any], int | None], Events]
-) -> Events:
+def decode_object(payload: bytes, fields: Callable[[dict[str, Any]], Events]) -> Events:
+    """What `fields` makes of a JSON object, or why the payload is none. Numbers are JsonNumber."""
     if len(payload) > PAYLOAD_BYTES_MAX:
         return [rejected(payload, Reason.OVERSIZE)]
     try:
@@ -123,7 +101,7 @@ def _decode(
         return [rejected(payload, Reason.JSON)]
     if not isinstance(document, dict):
         return [rejected(payload, Reason.UNKNOWN)]
-    events = fields(document, wall_ms)[:CHANNELS_MAX]
+    events = fields(document)[:CHANNELS_MAX]
     return events or [rejected(payload, Reason.UNKNOWN)]
 
 
@@ -149,51 +127,16 @@ def _nesting(payload: bytes) -> int:
     return deepest
 
 
-def _zigbee_fields(document: dict[str, Any], wall_ms: int | None) -> Events:
-    when = _device_time(document.get("last_seen"), wall_ms)
-    return [
-        _telemetry(name, document[name], quantity, when)
-        for name, quantity in _ZIGBEE.items()
-        if name in document
-    ]
-
-
-def _tasmota_fields(document: dict[str, Any], wall_ms: int | None) -> Events:
-    when = _device_time(document.get("Time"), wall_ms)
-    is_fahrenheit = document.get("TempUnit") == "F"
-    known = {
-        "Temperature": _TEMPERATURE_F if is_fahrenheit else _TEMPERATURE,
-        "Humidity": _HUMIDITY,
-        "Pressure": _PRESSURE,
-    }
-    if document.get("PressureUnit", "hPa") != "hPa":
-        del known["Pressure"]
-    events: Events = []
-    for sensor, fields in document.items():
-        if not isinstance(fields, dict):
-            continue
-        if _NAME.match(sensor) is None:
-            events.append(rejected(repr(sensor).encode(), Reason.FIELD))
-            continue
-        events += [
-            _telemetry(f"{sensor}/{quantity.name}", fields[name], quantity, when)
-            for name, quantity in known.items()
-            if name in fields
-        ]
-        if "UID" in fields:
-            events.append(_tag(f"{sensor}/tag", fields["UID"], when))
-    return events
-
-
-def _telemetry(
-    channel: str, value: object, quantity: _Quantity, when: _DeviceTime
+def telemetry(
+    channel: str, value: object, quantity: Quantity, *, when: DeviceTime
 ) -> Observation | Rejected:
+    """The reading of one field, or why it is none: null, no number, or out of range."""
     raw = f"{channel}={value!r}"[:200].encode("utf-8", "backslashreplace")
     if value is None:
         return rejected(raw, Reason.SENTINEL)
     if isinstance(value, bool):
-        value = _Number(int(value)) if quantity.unit == "C62" else value
-    if not isinstance(value, _Number):
+        value = JsonNumber(int(value)) if quantity.unit == "C62" else value
+    if not isinstance(value, JsonNumber):
         return rejected(raw, Reason.FIELD)
     try:
         number = parse_decimal(value)
@@ -213,7 +156,7 @@ def _telemetry(
     return Observation(channel=channel, quantity=quantity.name, unit=quantity.unit, record=record)
 
 
-def _implausible(channel: str, number: Scaled, quantity: _Quantity) -> Reason | None:
+def _implausible(channel: str, number: Scaled, quantity: Quantity) -> Reason | None:
     """Why this number is no measurement, or None."""
     is_probe = channel.startswith("DS18") and quantity.name == "temperature"
     power_on = 85 if quantity.unit == "CEL" else 185
@@ -231,9 +174,9 @@ def _compare(number: Scaled, whole: int) -> int:
     return number.value - whole * int(10**-number.exponent)
 
 
-def _tag(channel: str, uid: object, when: _DeviceTime) -> Observation | Rejected:
+def tag(channel: str, uid: object, when: DeviceTime) -> Observation | Rejected:
     """An HF tag's UID. Any card can be made to say any UID, hence the mark."""
-    if not isinstance(uid, str) or isinstance(uid, _Number) or _UID.match(uid) is None:
+    if not isinstance(uid, str) or isinstance(uid, JsonNumber) or _UID.match(uid) is None:
         return rejected(channel.encode(), Reason.FIELD)
     record = TagSighting(
         epc=bytes.fromhex(uid),
@@ -243,14 +186,14 @@ def _tag(channel: str, uid: object, when: _DeviceTime) -> Observation | Rejected
     return Observation(channel=channel, quantity="tag", unit=None, record=record)
 
 
-def _device_time(claimed: object, wall_ms: int | None) -> _DeviceTime:
+def device_time(claimed: object, wall_ms: int | None) -> DeviceTime:
     """The device's time with its flags; text without a zone is judged, but not stored."""
     if claimed is None:
-        return _DeviceTime(None, FLAG_OK)
+        return DeviceTime(None, FLAG_OK)
     try:
         time_ms, is_zoned = _moment(claimed)
     except (ValueError, OverflowError, NumberError):
-        return _DeviceTime(None, FLAG_SUSPECT)
+        return DeviceTime(None, FLAG_SUSPECT)
     flags = FLAG_OK
     latest = _YEAR_2100_MS if wall_ms is None else wall_ms + _TOLERANCE_MS
     if not _YEAR_2000_MS <= time_ms <= latest + (0 if is_zoned else 24 * _TOLERANCE_MS):
@@ -258,14 +201,14 @@ def _device_time(claimed: object, wall_ms: int | None) -> _DeviceTime:
     elif is_zoned and wall_ms is not None and time_ms < wall_ms - _TOLERANCE_MS:
         flags = FLAG_STALE
     is_storable = is_zoned and 0 <= time_ms <= TIME_MS_MAX
-    return _DeviceTime(time_ms if is_storable else None, flags)
+    return DeviceTime(time_ms if is_storable else None, flags)
 
 
 def _moment(claimed: object) -> tuple[int, bool]:
     """UTC since 1970 and whether the zone was known. Raises ValueError, OverflowError,
     NumberError.
     """
-    if isinstance(claimed, _Number):
+    if isinstance(claimed, JsonNumber):
         number = parse_decimal(claimed)
         if number.exponent > 0 or not 0 <= number.value <= TIME_MS_MAX * 1000:
             raise ValueError("not milliseconds since 1970")

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.codecs.payloads import decode_tasmota, decode_zigbee2mqtt
 from firmware_bridge.devices import Observation, Reason, Rejected
+from firmware_bridge.drivers.tasmota import decode_tasmota
+from firmware_bridge.drivers.zigbee2mqtt import decode_zigbee2mqtt
 from logistics.reading import FLAG_STALE, FLAG_SUSPECT, FLAG_UNAUTHENTICATED, TagSighting, Telemetry
 
 NOW_MS = 1_795_428_900_000  # 2026-11-23T10:15:00Z

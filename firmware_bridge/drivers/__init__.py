@@ -1,0 +1,1 @@
+"""The drivers that come with us; each is found by its entry point, as anybody's is."""
