@@ -28,6 +28,7 @@ from ledger.signing import Signer
 
 NOT_AFTER_AHEAD: Final = 10_000
 OUTGOING_MAX: Final = 64
+_STATEMENTS: Final = (SELECT_MIRRORED, SELECT_OPENED)
 
 
 class StreamConversation:
@@ -90,6 +91,11 @@ class ClientDoor:
             [SELECT_MIRRORED, feed_id, epoch, top, top],
             [SELECT_OPENED, feed_id, epoch, top, top],
         ]
+        return await self._client.chain_part(selectors)
+
+    async def statements(self, feed_id: bytes, epoch: int, *, first: int, last: int) -> bytes:
+        """Every mirror and opened statement about these heights."""
+        selectors = [[kind, feed_id, epoch, first, last] for kind in _STATEMENTS]
         return await self._client.chain_part(selectors)
 
     async def record_devices(

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from gateway.errors import ConfigError, IdentityError, NotInitialisedError
 from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
 from gateway.recovery import Found, losses, sort_out
+from gateway.retention import Keeper, Room
 from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.slots import SlotBook, book_from_value
@@ -29,6 +31,7 @@ from gateway.uplink import Uplink
 from ledger.entry import (
     CONTROL_SLOT,
     KIND_BOOT,
+    QUALITY_NTP,
     Entry,
     GTime,
     audience_of,
@@ -201,6 +204,7 @@ def _parts(
             )
             for door, peer in zip(doors, config.peers, strict=True)
         ],
+        keeper=_keeper(config, disk, doors),
         records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,
     )
@@ -214,6 +218,32 @@ def _wall_s(clock: TimeModel) -> int | None:
 def _wall_ms(clock: TimeModel) -> int | None:
     wall_us = clock.now().wall_us
     return None if wall_us is None else wall_us // 1000
+
+
+def _keeper(config: GatewayConfig, disk: _Recovered, doors: Sequence[Door]) -> Keeper:
+    """Lets go of old readings, if the policy allows."""
+
+    def known_s() -> int | None:
+        now = disk.clock.now()
+        trusted = now.wall_us is not None and now.quality >= QUALITY_NTP
+        return now.wall_us // 1_000_000 if trusted and now.wall_us else None
+
+    def room() -> Room:
+        store = disk.store
+        free = shutil.disk_usage(config.data_dir).free
+        return Room(
+            used=store.used_bytes, file=store.file_bytes, limit=store.map_bytes, disk_free=free
+        )
+
+    genesis = [peer.genesis_sha256 for peer in config.peers]
+    return Keeper(
+        disk.store,
+        (disk.identity.feed_id, 0),
+        config.retention,
+        witnesses=list(zip(doors, genesis, strict=True)),
+        now_s=known_s,
+        room=room,
+    )
 
 
 def _text(path: Path | None) -> str | None:

@@ -14,6 +14,7 @@ from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.driver_registry import driver_names
 from firmware_bridge.errors import SpecError
 from gateway.errors import ConfigError
+from gateway.retention import RetentionPolicy
 
 READERS_MIN: Final = 2
 READER_KEY_BYTES: Final = 32
@@ -91,6 +92,7 @@ class GatewayConfig:
     key_uri: str
     seal: SealConfig = SealConfig()
     status: StatusConfig = StatusConfig()
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     broker: BrokerConfig = BrokerConfig()
     peers: tuple[PeerConfig, ...] = ()
     audiences: tuple[AudienceConfig, ...] = ()
@@ -150,6 +152,17 @@ class _Table:
                 raise self.error(key, f"unknown key in [{self.name}]; known are {options}")
 
 
+_TABLES: Final = (
+    "audience",
+    "broker",
+    "consortium",
+    "device",
+    "gateway",
+    "key",
+    "retention",
+    "seal",
+    "status",
+)
 _KIND_WORDS: Final = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 
 
@@ -206,11 +219,10 @@ class _Reader:
         self._path, self._text, self._values = path, text, values
 
     def config(self) -> GatewayConfig:
-        known = {"gateway", "key", "seal", "status", "broker", "consortium", "audience", "device"}
         for name in self._values:
-            if name not in known:
+            if name not in _TABLES:
                 table = _Table(self._path, self._text, "", self._values)
-                raise table.error(name, f"unknown table; known are {', '.join(sorted(known))}")
+                raise table.error(name, f"unknown table; known are {', '.join(_TABLES)}")
         main = self._table("gateway")
         key = self._table("key")
         development = main.get("development", bool, default=False)
@@ -224,6 +236,7 @@ class _Reader:
             key_uri=key.get("uri", str),
             seal=self._seal(),
             status=self._status(),
+            retention=self._retention(),
             broker=self._broker(),
             peers=tuple(self._peer(table) for table in self._rows("consortium")),
             audiences=audiences,
@@ -271,6 +284,19 @@ class _Reader:
         )
         table.done()
         return status
+
+    def _retention(self) -> RetentionPolicy:
+        table, default = self._table("retention"), RetentionPolicy()
+        policy = RetentionPolicy(
+            keep_days=table.number("keep_days", default.keep_days, low=0, high=36_500),
+            used_percent_max=table.number(
+                "used_percent_max", default.used_percent_max, low=1, high=95
+            ),
+            mirrors=table.number("mirrors", default.mirrors, low=0, high=100),
+            opened=table.get("opened", bool, default=default.opened),
+        )
+        table.done()
+        return policy
 
     def _broker(self) -> BrokerConfig:
         table = self._table("broker")

@@ -43,6 +43,12 @@ uri = {key_uri}             # pkcs11:token=...;object=...;module-path=...;pin-so
 # host = "127.0.0.1"          # /healthz, /metrics, /status.json
 # port = 8377
 
+[retention]
+# keep_days = 400             # readings stay so long while there is room; then they may go,
+# used_percent_max = 80       # or earlier above this share of the room, oldest first;
+# mirrors = 2                 # only those that so many parties hold, as the chain proves,
+# opened = true               # and that a reader opened and found good
+
 [broker]
 # host = "127.0.0.1"
 # port = 1883                 # {broker}

@@ -16,6 +16,7 @@ from gateway.clock import TimeModel
 from gateway.device_records import DeviceRecords, RecordsDoor
 from gateway.entry_maker import EntryMaker
 from gateway.intake import Intake
+from gateway.retention import Keeper, Witness
 from gateway.sealing import Cutter, HeadSigner, OpenSigner
 from gateway.slots import SlotBook
 from gateway.supervisor import Supervisor
@@ -32,7 +33,7 @@ WITNESS_WAIT_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Door(ChainDoor, RecordsDoor, Protocol):
+class Door(ChainDoor, RecordsDoor, Witness, Protocol):
     """Everything that the gateway asks of a chain machine."""
 
 
@@ -55,6 +56,7 @@ class Parts:
     serial_specs: Sequence[DeviceSpec]
     run_device: Callable[[DeviceSpec, Sink], Awaitable[None]]
     uplinks: Sequence[Uplink]
+    keeper: Keeper
     records: DeviceRecords
     doors: Sequence[Door]
 
@@ -88,6 +90,7 @@ class Gateway:
                 group.create_task(parts.cutter.run(), name="cutter"),
                 group.create_task(self._sign(), name="signer"),
                 group.create_task(self._announce(), name="announce"),
+                group.create_task(parts.keeper.run(), name="keeper"),
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
@@ -215,6 +218,8 @@ class Gateway:
             "opened_height": max((p.opened_height for p in progress), default=-1),
             "connected": any(p.connected for p in progress),
             "store_full_share": round(parts.store.full_share, 4),
+            "released_below": parts.keeper.released_below,
+            "pruned_below": parts.keeper.pruned_below,
             "channels": self._channels(),
             "devices": self._devices(),
             "mqtt": self._mqtt(),
@@ -263,6 +268,12 @@ class Gateway:
             faults.append(f"store is {parts.store.full_share:.0%} full")
         if backlog > BACKLOG_FAULT_BLOCKS and parts.uplinks:
             faults.append(f"{backlog} blocks are not anchored")
+        faults += [
+            f"a chain machine asks for block {link.progress.pruned_wanted}, whose readings were "
+            "let go here; another machine that mirrors this feed has to hand them over"
+            for link in parts.uplinks
+            if link.progress.pruned_wanted is not None
+        ]
         for name, state in self.supervisor.states.items():
             if state.fault and not state.running:
                 faults.append(f"device {name}: {state.fault}")

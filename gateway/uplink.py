@@ -66,6 +66,7 @@ class Progress:
     parties_mirrored: set[bytes] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
     bytes_sent: int = 0
+    pruned_wanted: int | None = None  # height that the peer asks for and that was let go here
 
 
 class Uplink:
@@ -134,6 +135,7 @@ class Uplink:
             for message in await asyncio.to_thread(sender.outgoing):
                 await peer.send(message)
                 self.progress.bytes_sent += len(message)
+            self.progress.pruned_wanted = sender.not_held.get(self._feed)
             await self.changed.wait()
 
     async def _listen(self, peer: Conversation, sender: FeedSender) -> None:

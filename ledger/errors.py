@@ -108,6 +108,17 @@ class UncheckableError(LedgerError):
     """Nothing was disproved, but something needed for an answer is missing."""
 
 
+class PrunedError(UncheckableError):
+    """The readings of a block were let go here by policy; its structure is still held."""
+
+    def __init__(self, height: int, below: int) -> None:
+        super().__init__(
+            f"the readings of block {height} were let go here (pruned below block {below}); "
+            "ask a chain machine or a reader that mirrors this feed"
+        )
+        self.height, self.below = height, below
+
+
 class UnsignedBlocksError(UncheckableError):
     """Blocks held above the newest head are not those that a head now signs: they have to come
     again.

@@ -222,18 +222,30 @@ def check_structure(
     Raises ConflictError where runs are not the header's, do not tile it, or do not fold to its
     root. None of it needs a key: any relay may find it.
     """
+    for audience, head, body in runs:
+        if head.body_digest != body.digest:
+            raise ConflictError(f"run {audience} has another body")
+    return check_folding(header, [(a, head, body.subtrees) for a, head, body in runs], frontier)
+
+
+def check_folding(
+    header: BlockHeader,
+    runs: Sequence[tuple[int, RunHead, Sequence[bytes]]],
+    frontier: Frontier,
+) -> tuple[Frontier, list[TreeNode]]:
+    """The same from audiences, run heads and their subtree roots, which outlive a pruned body."""
     if frontier.size != header.start:
         raise ConflictError(f"height {header.height} starts where no tree ends")
     if [(audience, head.digest) for audience, head, _ in runs] != list(header.runs):
         raise ConflictError(f"runs of height {header.height} are not those of its header")
     at, nodes = header.start, []
-    for audience, head, body in runs:
-        if head.first != at or head.body_digest != body.digest or head.slots[0] >> 16 != audience:
-            raise ConflictError(f"run {audience} does not follow, or has another body or audience")
+    for audience, head, subtrees in runs:
+        if head.first != at or head.slots[0] >> 16 != audience:
+            raise ConflictError(f"run {audience} does not follow, or has another audience")
         parts = list(dyadic_parts(head.first, head.first + head.count))
-        if len(parts) != len(body.subtrees):
-            raise ConflictError(f"run {audience} has {len(body.subtrees)} subtrees")
-        for (level, _), root in zip(parts, body.subtrees, strict=True):
+        if len(parts) != len(subtrees):
+            raise ConflictError(f"run {audience} has {len(subtrees)} subtrees")
+        for (level, _), root in zip(parts, subtrees, strict=True):
             frontier, complete = frontier.grow(level, root)
             nodes += complete
         at += head.count

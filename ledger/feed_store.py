@@ -17,7 +17,7 @@ from ledger.canonical import decode, encode
 from ledger.errors import StoreError, UncheckableError
 from ledger.frontier import Frontier, TreeNode
 from ledger.head import Head, decode_head
-from ledger.merkle import NodeReader
+from ledger.merkle import NodeReader, dyadic_parts
 from ledger.sealer import Cut, FeedState, SlotState
 from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
 
@@ -121,9 +121,58 @@ def put_cut(txn: Transaction, made: Cut) -> None:
     """Writes all that a cut changes: block, both trees, state. Call it alone in one transaction."""
     feed = (made.state.feed_id, made.state.epoch)
     put_block(txn, feed, made.block)
+    _mark_descriptors(txn, feed, made)
     put_nodes(txn, feed, tree=TREE_LEAVES, nodes=made.leaf_nodes)
     put_nodes(txn, feed, tree=TREE_HEADERS, nodes=made.header_nodes)
     put_state(txn, made.state)
+
+
+def _mark_descriptors(txn: Transaction, feed: FeedName, made: Cut) -> None:
+    """Notes the runs with a descriptor in them: later readings are proven with it, for ever."""
+    slots = made.state.slots
+    for run in made.block.runs:
+        if any(slots[slot].descriptor_index >= run.head.first for slot in run.head.slots):
+            txn.put("described", _run(feed, made.block.header.height, run.audience), b"")
+
+
+def first_described(txn: Transaction, feed: FeedName) -> int | None:
+    """The lowest block whose descriptors are noted: 0, but in a store older than these notes."""
+    prefix = feed_prefix(feed)
+    for key, _ in txn.scan("described", prefix, limit=1):
+        return int.from_bytes(key[len(prefix) : len(prefix) + 8], "big")
+    return None
+
+
+def holds_descriptor(txn: Transaction, feed: FeedName, *, height: int, audience: int) -> bool:
+    """Whether a run sealed here has a descriptor in it."""
+    return txn.get("described", _run(feed, height, audience)) is not None
+
+
+def pruned_below(txn: Transaction, feed: FeedName) -> int:
+    """Blocks below this height are held without their readings, but for runs with descriptors."""
+    held = get_value(txn, f"pruned-{feed[0].hex()}-{feed[1]}")
+    return 0 if held is None else int(held)
+
+
+def put_pruned_below(txn: Transaction, feed: FeedName, height: int) -> None:
+    """Notes up to where readings were let go."""
+    put_value(txn, f"pruned-{feed[0].hex()}-{feed[1]}", height)
+
+
+def delete_run_body(txn: Transaction, feed: FeedName, *, height: int, audience: int) -> int:
+    """Lets go of a run's body and ciphertext; returns their bytes."""
+    key, size_bytes = _run(feed, height, audience), 0
+    for table in ("run_bodies", "ciphertexts"):
+        size_bytes += len(txn.get(table, key) or b"")
+        txn.delete(table, key)
+    return size_bytes
+
+
+def get_subtrees(txn: Transaction, feed: FeedName, head: RunHead) -> tuple[bytes, ...]:
+    """The roots that a run's body names, from the tree: they stay when the body was pruned."""
+    read = node_reader(txn, feed, TREE_LEAVES)
+    parts = dyadic_parts(head.first, head.first + head.count)
+    return tuple(read(level, index) for level, index in parts)
 
 
 def delete_blocks(txn: Transaction, feed: FeedName, heights: range) -> None:

@@ -15,15 +15,26 @@ from ledger.block import NO_PREVIOUS, BlockHeader, Run
 from ledger.conflict import check_conflict
 from ledger.entry import PUBLIC_AUDIENCE, decode_entry
 from ledger.errors import LedgerError, StoreError
-from ledger.feed import check_follows, check_head_fits, check_structure, feed_id_of_leaf
+from ledger.feed import (
+    check_folding,
+    check_follows,
+    check_head_fits,
+    check_structure,
+    feed_id_of_leaf,
+)
 from ledger.feed_store import (
     FeedName,
     feed_prefix,
     feeds,
+    first_described,
     get_header,
     get_run,
+    get_run_head,
     get_run_parts,
     get_state,
+    get_subtrees,
+    holds_descriptor,
+    pruned_below,
 )
 from ledger.frontier import Frontier, TreeNode
 from ledger.hashing import sha256
@@ -39,7 +50,7 @@ from ledger.store import TABLES, TREE_HEADERS, TREE_LEAVES, Store, Transaction
 
 FEED_PREFIX_BYTES: Final = 20
 BY_HEIGHT: Final = ("headers", "heads")
-BY_RUN: Final = ("run_heads", "run_bodies", "ciphertexts")
+BY_RUN: Final = ("run_heads", "run_bodies", "ciphertexts", "described")
 OF_FEEDS: Final = (*BY_HEIGHT, *BY_RUN, "nodes", "slots", "grants", "conflicts")
 
 AudienceKeys = Mapping[tuple[int, int], bytes]  # by audience and key epoch
@@ -144,6 +155,8 @@ class _FeedCheck:
         self._txn, self._feed, self._report = txn, feed, report
         self.where = f"feed {feed[0].hex()[:8]} epoch {feed[1]}"
         self._own, self._held_keys = False, keys
+        self._pruned_below, self._behind_pruned = 0, set[int]()
+        self._described_from: int | None = None
         self._headers = MemoryTree()
         self._leaves = Frontier()
         self._nodes: dict[tuple[int, int, int], bytes] = {}
@@ -158,6 +171,8 @@ class _FeedCheck:
             return
         # Only the feed that was sealed here has slots; the held audience keys are that feed's.
         self._own = bool(state.slots)
+        self._pruned_below = pruned_below(self._txn, self._feed)
+        self._described_from = first_described(self._txn, self._feed)
         previous: BlockHeader | None = None
         for height in range(state.height):
             try:
@@ -181,8 +196,7 @@ class _FeedCheck:
         if (header.feed_id, header.epoch, header.height) != (*self._feed, height):
             raise StoreError("the header names another feed, epoch or height")
         check_follows(previous, header)
-        parts = get_run_parts(self._txn, self._feed, header)
-        self._leaves, nodes = check_structure(header, parts, self._leaves)
+        self._leaves, nodes = self._fold(header)
         self._note(TREE_LEAVES, nodes)
         _, nodes = frontier_at(self._headers.read, height).grow(0, header.digest)
         self._note(TREE_HEADERS, nodes)
@@ -197,14 +211,32 @@ class _FeedCheck:
         self._report.blocks += 1
         return header
 
+    def _fold(self, header: BlockHeader) -> tuple[Frontier, list[TreeNode]]:
+        if header.height >= self._pruned_below:
+            parts = get_run_parts(self._txn, self._feed, header)
+            return check_structure(header, parts, self._leaves)
+        heads = []
+        for audience, _ in header.runs:
+            head = get_run_head(self._txn, self._feed, height=header.height, audience=audience)
+            if head is None:
+                raise StoreError(f"run head {audience} is missing")
+            heads.append((audience, head, get_subtrees(self._txn, self._feed, head)))
+        return check_folding(header, heads, self._leaves)
+
     def _note(self, tree: int, nodes: list[TreeNode]) -> None:
         for level, index, root in nodes:
             self._nodes[tree, level, index] = root
 
     def _run(self, header: BlockHeader, audience: int) -> None:
         run = get_run(self._txn, self._feed, height=header.height, audience=audience)
+        if run is None and self._is_pruned(header, audience):
+            self._opened.pop(audience, None)
+            self._behind_pruned.add(audience)
+            return
         if run is None:
-            raise StoreError("the ciphertext is missing")
+            raise StoreError("the body or ciphertext is missing")
+        if run.head.body_digest != run.body.digest:
+            raise StoreError("the body is not the bound one")
         if (len(run.ciphertext), sha256(run.ciphertext)) != (run.body.ct_bytes, run.body.ct_digest):
             raise StoreError("the ciphertext is not the bound one")
         secret = self._secret(run)
@@ -222,8 +254,28 @@ class _FeedCheck:
         self._report.runs_opened += 1
         if header.height == 0 and audience == PUBLIC_AUDIENCE:
             self._genesis(opened)
-        check_continues(opened, self._opened.get(audience))
+        self._check_described(opened, audience)
+        if audience in self._behind_pruned:
+            self._behind_pruned.discard(audience)  # what it goes on from was let go
+        else:
+            check_continues(opened, self._opened.get(audience))
         self._opened[audience] = opened
+
+    def _is_pruned(self, header: BlockHeader, audience: int) -> bool:
+        first, height = self._described_from, header.height
+        if first is None or not first <= height < self._pruned_below:
+            return False
+        return not holds_descriptor(self._txn, self._feed, height=height, audience=audience)
+
+    def _check_described(self, opened: OpenedRun, audience: int) -> None:
+        height = opened.header.height
+        if not self._own or self._described_from is None or height < self._described_from:
+            return
+        first = opened.head.first
+        wanted = any(s.descriptor_index >= first for s in opened.summaries.values())
+        held = holds_descriptor(self._txn, self._feed, height=height, audience=audience)
+        if wanted != held:
+            raise StoreError("what is noted of its descriptors is not so")
 
     def _secret(self, run: Run) -> bytes | None:
         if run.audience == PUBLIC_AUDIENCE:

@@ -139,6 +139,7 @@ class FeedSender:
         self._offered: dict[FeedName, tuple[int, int]] = {}
         self.held_by_peer: dict[FeedName, tuple[int, int]] = {}
         self.refusals: list[tuple[bytes, int, str]] = []
+        self.not_held: dict[FeedName, int] = {}  # asked for, and not held whole any more
 
     def receive(self, data: bytes) -> None:
         """Takes one message of the peer; raises InputError for what no honest peer sends."""
@@ -183,7 +184,9 @@ class FeedSender:
         while wanted.next_height < blocks and wanted.allowed_bytes > 0:
             parts = self._source.block(feed, wanted.next_height)
             if parts is None:
+                self.not_held[feed] = wanted.next_height
                 break
+            self.not_held.pop(feed, None)
             for item in block_messages(feed, wanted.next_height, parts):
                 wanted.allowed_bytes -= len(item)
                 messages.append(item)

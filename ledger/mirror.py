@@ -30,6 +30,7 @@ from ledger.errors import (
     ConflictError,
     FormatError,
     LimitError,
+    PrunedError,
     UncheckableError,
     UnsignedBlocksError,
 )
@@ -50,6 +51,7 @@ from ledger.feed_store import (
     head_at_or_above,
     newest_head,
     node_reader,
+    pruned_below,
     put_block,
     put_head,
     put_nodes,
@@ -295,13 +297,17 @@ def open_held_run(
 ) -> OpenedRun:
     """An audience's run of a held block in clear, with that audience's key.
 
-    Raises UncheckableError where it is not held (or pruned), OpeningError where it does not open.
+    Raises UncheckableError where it is not held, PrunedError where it was let go, OpeningError
+    where it does not open.
     """
     header, run = (
         get_header(txn, feed, height),
         get_run(txn, feed, height=height, audience=audience),
     )
     if header is None or run is None:
+        below = pruned_below(txn, feed)
+        if header is not None and height < below:
+            raise PrunedError(height, below)
         raise UncheckableError(f"run {audience} of block {height} is not held here")
     place = place_of(header, audience=audience, key_epoch=run.head.key_epoch)
     return open_run(

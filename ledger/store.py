@@ -31,6 +31,7 @@ TABLES: Final = (
     "run_heads",
     "run_bodies",
     "ciphertexts",
+    "described",
     "heads",
     "nodes",
     "feeds",
@@ -111,7 +112,8 @@ class Store:
     """The open store. Writes run on one thread of its own; reads may run on any.
 
     waits_for_room: on a full disk `write_later` waits until there is room (`is_full` tells of it);
-    else it raises StoreFullError, as `write` always does.
+    else it raises StoreFullError, as `write` always does. `make_room`, where set, is run in a
+    transaction of its own before each new try.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Store:
     ) -> None:
         self._waits_for_room, self._closing = waits_for_room, threading.Event()
         self.is_full = False
+        self.make_room: Callable[[Transaction], object] | None = None
         self._failed: str | None = None
         with ExitStack() as undo:
             try:
@@ -163,12 +166,26 @@ class Store:
                 if not self.is_full:
                     _log.critical("store_full stop=writing error=%s", error)
                 self.is_full = True
-                self._closing.wait(FULL_RETRY_S)
+                if not self._made_room():
+                    self._closing.wait(FULL_RETRY_S)
             else:
                 if self.is_full:
                     _log.warning("store_has_room writing=again")
                 self.is_full = False
                 return result
+
+    def _made_room(self) -> bool:
+        """True where something was let go. Even that needs a few pages, which may be missing."""
+        if self.make_room is None:
+            return False
+        try:
+            made = bool(self._write(self.make_room))
+            if made:
+                # LMDB gives freed pages out from the second transaction after theirs on.
+                self._write(lambda txn: txn.put("meta", b"room", b""))
+            return made
+        except StoreFullError:
+            return False
 
     def _write(self, work: Callable[[Transaction], Result]) -> Result:
         if self._failed:
@@ -185,10 +202,28 @@ class Store:
             raise StoreError(f"store write failed: {error}") from error
 
     @property
+    def used_bytes(self) -> int:
+        """Pages that hold something. The file keeps those that were freed, and uses them again."""
+        with self._env.begin(buffers=False) as txn:
+            stats = [self._env.stat(), *(txn.stat(table) for table in self._tables.values())]
+        pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
+        return int(pages * stats[0]["psize"])
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file, which never shrinks."""
+        info, stat = self._env.info(), self._env.stat()
+        return int((info["last_pgno"] + 1) * stat["psize"])
+
+    @property
+    def map_bytes(self) -> int:
+        """What the file may grow to."""
+        return int(self._env.info()["map_size"])
+
+    @property
     def full_share(self) -> float:
         """Share of the map that is in use, 0 to 1; an alarm is due above FULL_SHARE_ALARM."""
-        info, stat = self._env.info(), self._env.stat()
-        return float((info["last_pgno"] + 1) * stat["psize"] / info["map_size"])
+        return self.used_bytes / self.map_bytes
 
     def close(self) -> None:
         """Waits for the writer and closes; writes that still wait for room are given up."""

@@ -50,6 +50,12 @@ idle_s = 60
 host = "0.0.0.0"
 port = 0
 
+[retention]
+keep_days = 30
+used_percent_max = 60
+mirrors = 1
+opened = false
+
 [broker]
 host = "broker"
 port = 8883
@@ -342,6 +348,7 @@ def test_the_defaults_on_the_page_are_the_programs() -> None:
         "gateway": config,
         "seal": config.seal,
         "status": config.status,
+        "retention": config.retention,
         "broker": config.broker,
     }
     words: Callable[[object], str] = lambda value: {  # noqa: E731  # used twice below
