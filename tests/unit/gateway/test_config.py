@@ -19,6 +19,7 @@ from gateway.config import (
     read_config,
 )
 from gateway.errors import ConfigError
+from gateway.retention import RetentionPolicy
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "formats" / "gateway-config.md"
 PATH = Path("/etc/wharf/gateway.toml")
@@ -125,6 +126,7 @@ def test_every_key_is_read_into_its_place() -> None:
         key_uri="pkcs11:token=wharf",
         seal=SealConfig(count=100, interval_s=5, idle_s=60),
         status=StatusConfig(host="0.0.0.0", port=0),
+        retention=RetentionPolicy(keep_days=30, used_percent_max=60, mirrors=1, opened=False),
         broker=BrokerConfig(
             host="broker",
             port=8883,
