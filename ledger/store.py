@@ -4,6 +4,7 @@ Layout and limits: docs/formats/store.md. One process, one environment, one writ
 big-endian, so a range of heights is a range of keys.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -44,6 +45,8 @@ TABLES: Final = (
     "meta",
 )
 FULL_RETRY_S: Final = 1.0
+ROOM_STEP_BYTES: Final = 256 << 10
+CHANGE_BYTES: Final = 4 * 4096  # pages from a tree's root to the changed one, copied on each change
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Transaction:
 
     def __init__(self, txn: lmdb.Transaction, tables: dict[str, "lmdb._Database"]) -> None:
         self._txn, self._tables = txn, tables
+        self.room_bytes = 0  # by which the file may grow for the changes so far, at most
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value, or None; raises DamagedError rather than give what was not written."""
@@ -65,10 +69,12 @@ class Transaction:
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Writes a value."""
+        self.room_bytes += len(key) + len(value) + CHANGE_BYTES
         self._txn.put(key, sealed(table, key, value), db=self._tables[table])
 
     def delete(self, table: str, key: bytes) -> None:
         """Removes a value; nothing happens if there is none."""
+        self.room_bytes += CHANGE_BYTES
         self._txn.delete(key, db=self._tables[table])
 
     def scan(
@@ -130,6 +136,8 @@ class Store:
                 undo.callback(os.close, self._lock)
                 self._env = _open(folder, map_bytes)
                 undo.callback(self._env.close)
+                self._room = _Room(folder / "data.mdb", map_bytes)
+                undo.callback(self._room.close)
                 self._env.reader_check()
                 self._tables = {name: self._env.open_db(name.encode()) for name in TABLES}
             except (lmdb.Error, OSError) as error:
@@ -192,7 +200,10 @@ class Store:
             raise StoreError(f"store stopped: {self._failed}")
         try:
             with self._env.begin(write=True) as txn:
-                return work(Transaction(txn, self._tables))
+                changes = Transaction(txn, self._tables)
+                result = work(changes)
+                self._take_room(txn, changes.room_bytes)
+                return result
         except (lmdb.MapFullError, lmdb.DiskError) as error:
             raise StoreFullError(f"store write failed: {error}") from error
         except lmdb.Error as error:
@@ -200,6 +211,24 @@ class Store:
             if type(error) is lmdb.Error or isinstance(error, lmdb.PanicError):
                 self._failed = str(error)
             raise StoreError(f"store write failed: {error}") from error
+
+    def _take_room(self, txn: lmdb.Transaction, bytes_max: int) -> None:
+        """Raises StoreFullError where there is no room for what a transaction may add."""
+        page_bytes = self._env.stat()["psize"]
+        file_bytes = (self._env.info()["last_pgno"] + 1) * page_bytes
+        try:
+            self._room.take(file_bytes + bytes_max)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._failed = str(error)
+                raise StoreError(f"store write failed: {error}") from error
+            # Pages that were freed are written again before the file grows.
+            if file_bytes - self._used_pages(txn) * page_bytes < bytes_max:
+                raise StoreFullError(f"no room on the disk: {error}") from error
+
+    def _used_pages(self, txn: lmdb.Transaction) -> int:
+        stats = [self._env.stat(), *(txn.stat(table) for table in self._tables.values())]
+        return sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
 
     @property
     def used_bytes(self) -> int:
@@ -229,6 +258,29 @@ class Store:
         """Waits for the writer and closes; writes that still wait for room are given up."""
         self._closing.set()
         self._undo.close()
+
+
+class _Room:
+    """Room on the disk for the store's file, taken before LMDB writes.
+
+    A disk that fills up under a write takes a part of it, and LMDB reports that exactly as it
+    reports a failing disk. The one has to wait, the other is final.
+    """
+
+    def __init__(self, path: Path, map_bytes: int) -> None:
+        self._fd, self._map_bytes = os.open(path, os.O_RDWR), map_bytes
+        self._end = 0  # so that holes from earlier runs are filled as well
+
+    def take(self, end: int) -> None:
+        """Has the file's first `end` bytes on the disk; raises OSError."""
+        end = min(-(-end // ROOM_STEP_BYTES) * ROOM_STEP_BYTES, self._map_bytes)
+        if end > self._end:
+            os.posix_fallocate(self._fd, self._end, end - self._end)
+            self._end = end
+
+    def close(self) -> None:
+        """Lets go of the file; what was taken stays."""
+        os.close(self._fd)
 
 
 def sealed(table: str, key: bytes, value: bytes) -> bytes:
