@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from consortium.errors import ConsortiumError
 from ledger.block import BlockHeader
 from ledger.chain_proof import decode_chain_part, verify_chain_part
+from ledger.entry import PUBLIC_AUDIENCE
 from ledger.errors import LedgerError
 from ledger.feed_store import (
     FeedName,
@@ -29,7 +30,8 @@ from ledger.proven_records import BlockStatement, block_statement, check_record
 from ledger.pruning import Pruned, prune
 from ledger.store import Store, StoreFullError, Transaction
 
-CHECK_S: Final = 10.0
+CHECK_S: Final = 2.0
+ASK_AGAIN_S: Final = 60.0  # readers may open a block long after its anchor
 ASK_BLOCKS: Final = 64  # of which one answer of the chain speaks
 STEP_BLOCKS: Final = 64  # let go in one transaction, which no reading may wait for long
 DAY_S: Final = 86_400
@@ -88,7 +90,9 @@ def _is_released(
     if any(s.ok is False for s in about):
         return False  # somebody disputes it: the readings are needed here
     opened = {s.audience for s in about if s.ok}
-    return not policy.opened or all(audience in opened for audience, _ in header.runs)
+    # Nobody states the public run: whoever mirrors it can read it.
+    private = {audience for audience, _ in header.runs if audience != PUBLIC_AUDIENCE}
+    return not policy.opened or private <= opened
 
 
 def signed_before(txn: Transaction, feed: FeedName, wall_s: int) -> int:
@@ -135,6 +139,7 @@ class Keeper:
         self._word = f"{RELEASED}-{feed[0].hex()}-{feed[1]}"
         self.released_below, self.pruned_below = store.read(self._held)
         self.used_percent = 0
+        self._asked_about = -1  # the newest anchored height when the chain was asked last
         store.make_room = self._make_room
 
     def _held(self, txn: Transaction) -> tuple[int, int]:
@@ -146,22 +151,27 @@ class Keeper:
 
     async def run(self) -> None:
         """Looks again and again until cancelled."""
+        loop, ask_at_s = asyncio.get_running_loop(), 0.0
         while True:
             try:
-                await self.look()
+                anchored = await asyncio.to_thread(self._store.read, self._anchored)
+                if anchored > self._asked_about or loop.time() >= ask_at_s:
+                    ask_at_s = loop.time() + ASK_AGAIN_S
+                    self._asked_about = anchored
+                    await self.ask()
+                await self.let_go()
             except (ConsortiumError, LedgerError) as error:
                 _log.warning("not_pruned error=%s", error)
             await asyncio.sleep(CHECK_S)
 
-    async def look(self) -> None:
-        """Asks what may go, and lets go of what should."""
+    async def ask(self) -> None:
+        """Asks the chain machines what may go."""
         for witness, genesis_sha256 in self._witnesses:
             try:
                 while await self._ask(witness, genesis_sha256):
                     pass
             except (ConsortiumError, LedgerError) as error:
                 _log.info("not_released error=%s", error)  # what is known already may still go
-        await self._let_go()
 
     async def _ask(self, witness: Witness, genesis_sha256: bytes) -> bool:
         """Asks about the next blocks; True where all of them may go and more wait."""
@@ -180,12 +190,15 @@ class Keeper:
         return count == ASK_BLOCKS
 
     def _next(self, txn: Transaction, first: int) -> list[BlockHeader]:
-        """Headers of the next anchored blocks: an anchor receipt is kept once it is verified."""
+        """Headers of the next anchored blocks."""
+        heights = range(first, min(first + ASK_BLOCKS, self._anchored(txn) + 1))
+        return [need_header(txn, self._feed, height) for height in heights]
+
+    def _anchored(self, txn: Transaction) -> int:
+        """The newest height with an anchor receipt: one is kept once it is verified."""
         prefix = feed_prefix(self._feed)
         found = txn.last("anchors", prefix)
-        anchored = -1 if found is None else int.from_bytes(found[0][len(prefix) :], "big")
-        heights = range(first, min(first + ASK_BLOCKS, anchored + 1))
-        return [need_header(txn, self._feed, height) for height in heights]
+        return -1 if found is None else int.from_bytes(found[0][len(prefix) :], "big")
 
     def _released(self, data: bytes, genesis: bytes, headers: Sequence[BlockHeader]) -> int:
         chain = verify_chain_part(decode_chain_part(data), trusted_genesis_sha256=genesis)
@@ -198,7 +211,7 @@ class Keeper:
         short.
         """
         self.used_percent = self._room().used_percent
-        if self.used_percent >= self._policy.used_percent_max:
+        if self.used_percent >= self._policy.used_percent_max or not self._policy.keep_days:
             return self.released_below
         now_s = self._now_s()
         if now_s is None:
@@ -207,7 +220,8 @@ class Keeper:
         old = self._store.read(lambda txn: signed_before(txn, self._feed, before_s))
         return min(old, self.released_below)
 
-    async def _let_go(self) -> None:
+    async def let_go(self) -> None:
+        """Lets go of what should go, in steps."""
         while (below := await asyncio.to_thread(self.due_below)) > self.pruned_below:
             try:
                 done = await asyncio.wrap_future(

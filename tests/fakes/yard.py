@@ -217,6 +217,8 @@ class GatewayBox:
         name: str = "cold-room",
         party: str = "Cold Store Ltd",
         seal_count: int = 1000,
+        retention: str = "",
+        machine_reads: bool = True,
     ) -> None:
         folder.mkdir(parents=True)
         self.folder, self.name, self.machine = folder, name, machine
@@ -224,7 +226,9 @@ class GatewayBox:
         self.token: SoftToken = make_token(folder / "token", label=name, pin=PIN)
         self.environment = {CONF_VARIABLE: str(self.token.conf_path)}
         self.config.write_text(
-            self._toml(party, broker_port, devices, seal_count=seal_count), encoding="utf-8"
+            self._toml(party, broker_port, devices, seal_count, machine_reads)
+            + f"[retention]\n{retention}\n",
+            encoding="utf-8",
         )
         code = run_wharf(
             "gateway", "init", "--config", str(self.config), "--name", name, "--party", party,
@@ -238,9 +242,16 @@ class GatewayBox:
         )
 
     def _toml(
-        self, party: str, broker_port: int, devices: Sequence[Device], *, seal_count: int
+        self,
+        party: str,
+        broker_port: int,
+        devices: Sequence[Device],
+        seal_count: int,
+        machine_reads: bool,
     ) -> str:
-        readers = [reader_key(self.machine.home).hex(), reader_public(os.urandom(32)).hex()]
+        readers = [reader_public(os.urandom(32)).hex() for _ in range(2)]
+        if machine_reads:
+            readers[0] = reader_key(self.machine.home).hex()
         tables = [
             f'[gateway]\nname = "{self.name}"\nparty = "{party}"\ndata_dir = "{self.data_dir}"',
             f'[key]\nuri = "{self.token.uri("ledger")}"',
@@ -354,8 +365,10 @@ class Yard:
         broker_port: int | None = None,
         name: str = "cold-room",
         seal_count: int = 1000,
+        retention: str = "",
+        machine_reads: bool = True,
     ) -> GatewayBox:
-        """A gateway that is enrolled and runs."""
+        """A gateway that is enrolled and runs. retention: lines of that table."""
         box = GatewayBox(
             self.folder / folder,
             machine or self.machine,
@@ -363,6 +376,8 @@ class Yard:
             devices=devices,
             name=name,
             seal_count=seal_count,
+            retention=retention,
+            machine_reads=machine_reads,
         )
         self._programs.append(box.program)
         box.start()
