@@ -60,10 +60,17 @@ class Prover:
         parts: list[FeedPart] = []
         indexes: list[int] = []
         parties: set[bytes] = set()
+        ended: list[bytes] = []
         for feed_id in sorted(slots):
             anchors = await self._node.anchors(feed_id, EPOCH, first_height=0, limit=ANCHORS_MAX)
             by_height = [(row[0], row[2]) for row in anchors]
-            span = choose_span(by_height, request.from_ms - EARLY_MS, request.to_ms)
+            from_ms, to_ms = request.from_ms - EARLY_MS, request.to_ms
+            if by_height and by_height[-1][1] < to_ms and self._has_ended(feed_id):
+                # Nothing follows: the feed is shown to its end, and that it is the end.
+                to_ms = by_height[-1][1]
+                from_ms = min(from_ms, to_ms - 1)
+                ended.append(feed_id)
+            span = choose_span(by_height, from_ms, to_ms)
             parts.append(await asyncio.to_thread(self._feed_part, feed_id, slots[feed_id], span))
             indexes += _brackets(anchors, span)
             found, named = await self._statements(feed_id, span, slots[feed_id])
@@ -72,6 +79,7 @@ class Prover:
         keys = [encode(["device", request.device_id]), encode(["validators"])]
         for feed_id in slots:
             keys += [encode(["gateway", feed_id]), encode(["frozen", feed_id])]
+        keys += [encode(["feed", feed_id, EPOCH]) for feed_id in ended]
         keys += [encode(["party", party]) for party in parties]
         chain = await self._node.chain_part_of(sorted(set(indexes)), sorted(set(keys)))
         check_channel(request, parts)
@@ -83,6 +91,10 @@ class Prover:
                 "ask for a shorter interval"
             )
         return data
+
+    def _has_ended(self, feed_id: bytes) -> bool:
+        gateway = self._node.get("gateway", feed_id)
+        return gateway is not None and gateway[6] is not None
 
     def _gateway_party(self, feed_id: bytes) -> bytes:
         gateway = self._node.get("gateway", feed_id)

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.chain_proof import RECORD_ANCHOR, RECORD_MIRROR, RECORD_OPENED, LogLeaf
-from ledger.errors import FormatError, UncheckableError
+from ledger.errors import FormatError, ProofError, UncheckableError
 from ledger.signing import PublicKey
 
 RECORD_VERSION: Final = 1
 CODE_ACCEPTED: Final = 0
 LEVEL_MAX: Final = 2
+EARLIER_KEYS_MAX: Final = 64
 
 FeedName = tuple[bytes, int]  # feed id, epoch
 Types = tuple[type | tuple[type, ...], ...]
 
 _NUMBER_OR_NONE: Final = (int, type(None))
 _GATEWAY: Final[Types] = (int, bytes, int, bytes, int, bytes, int, _NUMBER_OR_NONE)
+_GATEWAY_2: Final[Types] = (*_GATEWAY, bool, int, list)
+_EARLIER: Final[Types] = (int, bytes, int, int, int)
 _DEVICE_ROW: Final[Types] = (bytes, int, bytes, int, _NUMBER_OR_NONE)
+_FEED: Final[Types] = (int, int, int, bytes, bytes, bytes, int)
 _RECORDS: Final[dict[int, Types]] = {
     RECORD_ANCHOR: (int, bytes, int, int, int, bytes, bytes, bytes),
     RECORD_MIRROR: (int, bytes, int, int, bytes, bytes),
@@ -29,14 +33,31 @@ _RECORDS: Final[dict[int, Types]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayRecord:
-    """What the chain says of a feed's gateway."""
+class KeyPeriod:
+    """A key of a feed, and the chain times between which its heads were anchored."""
 
-    party: bytes
     key: PublicKey
     level: int
+    from_ms: int
+    to_ms: int | None  # None: it is the present one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRecord:
+    """What the chain says of a feed's gateway. `ended_ms`: its key was revoked, or it retired."""
+
+    party: bytes
+    keys: tuple[KeyPeriod, ...]  # in their order, the present one last
     genesis_hash: bytes
-    revoked_ms: int | None
+    ended_ms: int | None
+    retired: bool
+
+    def period(self, kid: bytes) -> KeyPeriod:
+        """The feed's key with this id; raises ProofError where the feed never had it."""
+        for period in self.keys:
+            if period.key.kid == kid:
+                return period
+        raise ProofError("the head is signed by a key that is not the feed's")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +100,30 @@ def _layout(what: str, value: Sequence[Any], types: Types) -> Sequence[Any]:
 
 def gateway_record(value: list[Any]) -> GatewayRecord:
     """The record under `["gateway", feed-id]`; raises UncheckableError or FormatError."""
-    _, party, alg, spki, level, genesis_hash, _, revoked_ms = _layout("gateway", value, _GATEWAY)
-    if not 0 <= level <= LEVEL_MAX:
-        raise UncheckableError(f"gateway key of level {level}")
+    retired, from_ms, earlier = False, None, []
+    if value[:1] == [2] and _fits(value, _GATEWAY_2):
+        retired, from_ms, earlier = value[8:]
+        value = [RECORD_VERSION, *value[1:8]]
+    _, party, alg, spki, level, genesis_hash, enrolled_ms, ended_ms = _layout(
+        "gateway", value, _GATEWAY
+    )
+    if len(earlier) > EARLIER_KEYS_MAX or not all(_fits(row, _EARLIER) for row in earlier):
+        raise UncheckableError("gateway record of a layout that is not known here")
+    present = [alg, spki, level, enrolled_ms if from_ms is None else from_ms, None]
     return GatewayRecord(
         party=party,
-        key=PublicKey(alg, spki),
-        level=level,
+        keys=tuple(_period(row) for row in [*earlier, present]),
         genesis_hash=genesis_hash,
-        revoked_ms=revoked_ms,
+        ended_ms=ended_ms,
+        retired=retired,
     )
+
+
+def _period(row: list[Any]) -> KeyPeriod:
+    alg, spki, level, from_ms, to_ms = row
+    if not 0 <= level <= LEVEL_MAX:
+        raise UncheckableError(f"gateway key of level {level}")
+    return KeyPeriod(key=PublicKey(alg, spki), level=level, from_ms=from_ms, to_ms=to_ms)
 
 
 def device_rows(value: list[Any]) -> list[DeviceRow]:
@@ -100,6 +135,14 @@ def device_rows(value: list[Any]) -> list[DeviceRow]:
         DeviceRow(feed_id=row[0], slot=row[1], descriptor_hash=row[2], from_ms=row[3], to_ms=row[4])
         for row in rows
     ]
+
+
+def last_anchored(value: list[Any] | None) -> bytes | None:
+    """Digest of the head under `["feed", feed-id, epoch]`, None where nothing was anchored."""
+    if value is None:
+        return None
+    digest: bytes = _layout("feed", value, _FEED)[5]
+    return digest
 
 
 def party_name(value: list[Any]) -> str:

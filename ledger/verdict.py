@@ -39,6 +39,8 @@ class Code(StrEnum):
     LATE = "late"  # readings dated before the interval's bracket or behind it
     RETIRED = "retired"  # slot
     REVOKED_LATER = "revoked-later"  # at
+    ENDED = "feed-ended"  # at, last anchor, retired: nothing of the feed follows
+    KEY_CHANGED = "key-changed"  # at, old and new key id
     DISPUTED = "disputed"  # party, height
     KEY = "key"  # kid, level
 

@@ -5,7 +5,8 @@ The trust root is the caller's: the digest of the chain's genesis document, from
 Without it nothing is ever proven, only found consistent in itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from ledger.canonical import decode, encode
@@ -41,11 +42,13 @@ from ledger.proven_records import (
     BlockStatement,
     DeviceRow,
     GatewayRecord,
+    KeyPeriod,
     block_statement,
     check_record,
     device_rows,
     feed_of,
     gateway_record,
+    last_anchored,
     party_name,
 )
 from ledger.verdict import Code, Finding, Outcome, ProvenEntry, Verdict
@@ -83,6 +86,7 @@ class _FeedChecked:
     proof: FeedProof
     part: FeedPart
     gateway: GatewayRecord
+    signed_by: KeyPeriod
     lower: LogLeaf | None
     upper: LogLeaf
 
@@ -150,17 +154,49 @@ class _Judge:
     # One feed -------------------------------------------------------------------------------
 
     def _feed(self, part: FeedPart) -> _FeedChecked:
-        feed_id = decode_head(part.head).claim.feed_id
-        gateway = self._gateway(feed_id)
-        proof = check_feed_part(part, gateway.key)
+        claim = decode_head(part.head).claim
+        gateway = self._gateway(claim.feed_id)
+        signed_by = gateway.period(claim.kid)
+        proof = check_feed_part(part, signed_by.key)
         check_enrolled_genesis(proof, gateway)
-        self._check_not_frozen(feed_id)
+        self._check_not_frozen(claim.feed_id)
         lower, upper = self._brackets(proof)
-        check_interval(self._request, lower, upper)
+        ended = upper.time_ms < self._request.to_ms and self._is_feeds_last(gateway, proof)
+        # A feed that has ended is shown to its end.
+        asked = replace(self._request, to_ms=upper.time_ms) if ended else self._request
+        check_interval(asked, lower, upper)
         check_not_revoked(gateway, upper)
-        if gateway.revoked_ms is not None:
-            self._find(Code.REVOKED_LATER, at_ms=gateway.revoked_ms)
-        return _FeedChecked(proof=proof, part=part, gateway=gateway, lower=lower, upper=upper)
+        check_key_in_force(signed_by, upper)
+        checked = _FeedChecked(
+            proof=proof, part=part, gateway=gateway, signed_by=signed_by, lower=lower, upper=upper
+        )
+        self._describe_keys(checked, ended=ended)
+        return checked
+
+    def _is_feeds_last(self, gateway: GatewayRecord, proof: FeedProof) -> bool:
+        """True where the feed has ended, and with this head: nothing of it can follow."""
+        if gateway.ended_ms is None:
+            return False
+        claim = proof.claim
+        return last_anchored(self._state("feed", claim.feed_id, claim.epoch)) == claim.digest
+
+    def _describe_keys(self, feed: _FeedChecked, *, ended: bool) -> None:
+        gateway, upper_ms = feed.gateway, feed.upper.time_ms
+        if ended:
+            self._find(
+                Code.ENDED, at_ms=gateway.ended_ms, last_ms=upper_ms, retired=gateway.retired
+            )
+        if gateway.ended_ms is not None and not gateway.retired:
+            self._find(Code.REVOKED_LATER, at_ms=gateway.ended_ms)
+        lower_ms = feed.lower.time_ms if feed.lower else 0
+        for old, new in pairwise(gateway.keys):
+            if lower_ms <= new.from_ms <= upper_ms:
+                self._find(
+                    Code.KEY_CHANGED,
+                    at_ms=new.from_ms,
+                    old=old.key.kid.hex(),
+                    new=new.key.kid.hex(),
+                )
 
     def _check_not_frozen(self, feed_id: bytes) -> None:
         if self._state("frozen", feed_id) is not None:
@@ -252,8 +288,8 @@ class _Judge:
             gateway=claim.subject,
             party=self._party_name(gateway.party),
         )
-        self._find(Code.KEY, kid=claim.kid.hex(), level=gateway.level)
-        if gateway.level == LEVEL_DEVELOPMENT:
+        self._find(Code.KEY, kid=claim.kid.hex(), level=feed.signed_by.level)
+        if feed.signed_by.level == LEVEL_DEVELOPMENT:
             self._find(Code.DEVELOPMENT_KEY, gateway=claim.subject)
         for slot, shown in sorted(feed.proof.slots.items()):
             if slot == CONTROL_SLOT:
@@ -409,8 +445,19 @@ def check_interval(request: Request, lower: LogLeaf | None, upper: LogLeaf) -> N
 
 def check_not_revoked(gateway: GatewayRecord, upper: LogLeaf) -> None:
     """The head was anchored before its key was revoked; the dates are the chain's."""
-    if gateway.revoked_ms is not None and gateway.revoked_ms <= upper.time_ms:
-        raise ProofError("the head was anchored after its key was revoked")
+    if gateway.ended_ms is None or gateway.ended_ms > upper.time_ms:
+        return
+    # What retires a gateway may stand in one chain block with its last anchor.
+    if not gateway.retired or gateway.ended_ms < upper.time_ms:
+        raise ProofError("the head was anchored after its key was revoked or its gateway retired")
+
+
+def check_key_in_force(signed_by: KeyPeriod, upper: LogLeaf) -> None:
+    """The head was anchored while its key was the feed's; at the moment of a change both are."""
+    if upper.time_ms < signed_by.from_ms:
+        raise ProofError("the head was anchored before its key was the feed's")
+    if signed_by.to_ms is not None and signed_by.to_ms < upper.time_ms:
+        raise ProofError("the head was anchored after another key had followed its own")
 
 
 def check_device_named(shown: SlotProof, device_id: str) -> None:

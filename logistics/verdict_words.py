@@ -114,6 +114,15 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
     ),
     Code.RETIRED: lambda v: f"{v['channel']}: the channel was retired in the interval.",
     Code.REVOKED_LATER: lambda v: f"The key was revoked later, at {moment_words(v['at_ms'])}.",
+    Code.ENDED: lambda v: (
+        f"The gateway was {'retired' if v['retired'] else 'revoked'} at "
+        f"{moment_words(v['at_ms'])}; its last block was anchored at {moment_words(v['last_ms'])}, "
+        "and nothing of it follows."
+    ),
+    Code.KEY_CHANGED: lambda v: (
+        f"Key {v['new'][:8]}… followed key {v['old'][:8]}… at {moment_words(v['at_ms'])}; "
+        "each signed the other."
+    ),
     Code.DISPUTED: lambda v: (
         f"{v['party']} says that block {v['height']} is bad, without evidence here."
     ),

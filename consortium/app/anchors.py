@@ -7,6 +7,7 @@ item has its own outcome, and a head that was anchored before is accepted again 
 from functools import lru_cache
 from typing import Any, Final
 
+from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
@@ -14,7 +15,7 @@ from consortium.transaction import Transaction, fields
 from ledger.errors import AnchorError, InputError, RefutedError
 from ledger.feed import AnchorState, anchor_item_from_value, check_anchor
 from ledger.hashing import tagged
-from ledger.head import decode_head
+from ledger.head import HeadClaim, decode_head
 from ledger.signing import PublicKey
 
 ITEMS_MAX: Final = 512
@@ -54,12 +55,12 @@ def head_mark(head_digest: bytes) -> bytes:
     return tagged("wharf/anchored/1", head_digest)
 
 
-def gateway_key(draft: Draft, feed_id: bytes) -> PublicKey:
-    """The key that a feed is enrolled with, revoked or not."""
-    gateway = draft.get("gateway", feed_id)
-    if gateway is None:
-        raise Refused(Code.GATEWAY_UNKNOWN, "the feed is not enrolled")
-    return _public_key(gateway[1], gateway[2])
+def gateway_key(draft: Draft, feed_id: bytes, kid: bytes) -> PublicKey:
+    """The feed's key with this id, present or earlier, revoked or not."""
+    key = gateway_row(draft, feed_id).key_named(kid)
+    if key is None:
+        raise Refused(Code.ANCHOR_KEY, "head of a key that is not the feed's")
+    return _public_key(*key)
 
 
 def anchored_state(draft: Draft, feed_id: bytes, epoch: int) -> AnchorState | None:
@@ -85,10 +86,10 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
         claim = decode_head(item.head).claim
     except (InputError, RefutedError) as error:
         raise Refused(Code.BODY_WRONG, str(error)) from error
-    key = gateway_key(draft, claim.feed_id)
+    key = gateway_key(draft, claim.feed_id, claim.kid)
     if draft.is_marked(head_mark(claim.digest)):
         return
-    _require_open(draft, claim.feed_id, claim.epoch)
+    _require_open(draft, claim)
     previous = anchored_state(draft, claim.feed_id, claim.epoch)
     try:
         state = check_anchor(previous, item, key, now_ms=context.time_ms)
@@ -103,11 +104,12 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
     draft.record(index, 4, state.feed_id, state.epoch, *values)
 
 
-def _require_open(draft: Draft, feed_id: bytes, epoch: int) -> None:
-    gateway = draft.get("gateway", feed_id)
-    if gateway is None or gateway[6] is not None:
-        raise Refused(Code.GATEWAY_REVOKED, "the gateway's key is revoked")
-    if draft.get("frozen", feed_id) is not None:
+def _require_open(draft: Draft, claim: HeadClaim) -> None:
+    row = gateway_row(draft, claim.feed_id)
+    require_active(row)
+    if claim.kid != row.kid:
+        raise Refused(Code.KEY_ROTATED, "another key has followed the one that signed this head")
+    if draft.get("frozen", claim.feed_id) is not None:
         raise Refused(Code.FEED_FROZEN, "the feed is frozen by evidence of a conflict")
-    if epoch != 0:
-        raise Refused(Code.EPOCH_NOT_OPEN, f"the owner has not opened epoch {epoch}")
+    if claim.epoch != 0:
+        raise Refused(Code.EPOCH_NOT_OPEN, f"the owner has not opened epoch {claim.epoch}")

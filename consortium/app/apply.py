@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from consortium.app import anchors, conflicts, devices, gateways, parties, statements
+from consortium.app import (
+    anchors,
+    conflicts,
+    devices,
+    gateway_keys,
+    gateways,
+    parties,
+    statements,
+)
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
 from consortium.errors import MalformedError
@@ -21,7 +29,9 @@ from consortium.transaction import (
     KIND_MIRRORED,
     KIND_OPENED,
     KIND_PARTY,
+    KIND_RETIRE,
     KIND_REVOKE,
+    KIND_ROTATE,
     NOT_AFTER_AHEAD_MAX,
     SENDER_PARTY,
     TX_BYTES_MAX,
@@ -41,8 +51,10 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_ANCHORS: anchors.anchor_heads,
     KIND_MIRRORED: statements.mirrored,
     KIND_OPENED: statements.opened,
-    KIND_REVOKE: gateways.revoke,
+    KIND_REVOKE: gateway_keys.revoke,
     KIND_CONFLICT: conflicts.report,
+    KIND_ROTATE: gateway_keys.rotate,
+    KIND_RETIRE: gateway_keys.retire,
 }
 
 

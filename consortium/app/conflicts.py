@@ -1,10 +1,12 @@
 """Kind 8: evidence that one feed signed two histories. It freezes the feed's anchors.
 
 Body: [ 1, feed-id, head, other-head / null ]; null sets the head against what is anchored. Both
-heads must verify under the feed's key, revoked or not: who signed twice is the point, not when.
+heads must verify under keys of the feed, present, earlier or revoked: who signed twice is the
+point, not when.
 """
 
-from consortium.app.anchors import anchored_state, gateway_key
+from consortium.app.anchors import anchored_state
+from consortium.app.gateway_row import gateway_row
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
@@ -20,9 +22,10 @@ def report(draft: Draft, transaction: Transaction, context: BlockContext) -> tup
     """Freezes the feed if the evidence holds; a feed that is frozen stays as it is."""
     version, feed_id, head, other = fields(transaction.body, int, bytes, bytes, (bytes, type(None)))
     require_version(version)
-    key = gateway_key(draft, feed_id)
-    first = _signed(head, key)
-    second = _signed(other, key) if other else anchored_state(draft, feed_id, first.epoch)
+    first = _signed(draft, feed_id, head)
+    second = (
+        _signed(draft, feed_id, other) if other else anchored_state(draft, feed_id, first.epoch)
+    )
     if second is None or first.feed_id != feed_id or not _exclude(first, second):
         raise Refused(Code.NO_CONFLICT, "the heads do not exclude each other")
     if draft.get("frozen", feed_id) is not None:
@@ -34,10 +37,14 @@ def report(draft: Draft, transaction: Transaction, context: BlockContext) -> tup
     return (Code.ACCEPTED,)
 
 
-def _signed(head: bytes, key: PublicKey) -> AnchorState:
+def _signed(draft: Draft, feed_id: bytes, head: bytes) -> AnchorState:
+    row = gateway_row(draft, feed_id)
     try:
         decoded = decode_head(head)
-        decoded.verify(key)
+        key = row.key_named(decoded.claim.kid)
+        if key is None:
+            raise Refused(Code.NO_CONFLICT, "a head is of a key that is not the feed's")
+        decoded.verify(PublicKey(*key))
     except (InputError, RefutedError) as error:
         raise Refused(Code.NO_CONFLICT, f"a head does not verify: {error}") from error
     return anchor_state_of(decoded.claim)

@@ -7,6 +7,7 @@ slots, so an entry is never taken back: it can only be closed.
 
 from typing import Any, Final
 
+from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
@@ -28,17 +29,14 @@ def record_devices(
     require_version(version)
     if not 0 < len(rows) <= ITEMS_MAX:
         raise Refused(Code.TOO_MANY_ITEMS, f"not 1 to {ITEMS_MAX} items")
-    gateway = draft.get("gateway", feed_id)
-    if gateway is None:
-        raise Refused(Code.GATEWAY_UNKNOWN, "no such gateway")
-    if gateway[6] is not None:
-        raise Refused(Code.GATEWAY_REVOKED, "the gateway's key is revoked")
+    gateway = gateway_row(draft, feed_id)
+    require_active(gateway)
     sender = transaction.sender
-    if sender.id != (feed_id if sender.kind == SENDER_GATEWAY else gateway[0]):
+    if sender.id != (feed_id if sender.kind == SENDER_GATEWAY else gateway.party_id):
         raise Refused(Code.UNAUTHORISED, "neither the feed's gateway nor its party")
     for index, row in enumerate(rows):
         fields(row, str, int, bytes, int, (int, type(None)))
-        put_slot(draft, index, party_id=gateway[0], feed_id=feed_id, row=row)
+        put_slot(draft, index, party_id=gateway.party_id, feed_id=feed_id, row=row)
     return (Code.ACCEPTED,) * len(rows)
 
 

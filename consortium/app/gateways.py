@@ -1,8 +1,7 @@
-"""Kinds 2 and 7: a party enrols its gateways and revokes their keys.
+"""Kind 2: a party enrols its gateways.
 
 enrol  = [ 1, feed-id, alg, spki, genesis-leaf, name, level, [* device] ]
 device = [ device-id, slot, descriptor-hash, from-ms ]
-revoke = [ 1, feed-id ]
 """
 
 from typing import Any, Final
@@ -11,7 +10,7 @@ from consortium.app.devices import put_slot
 from consortium.app.parties import require_new_key, require_role, require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
-from consortium.transaction import SENDER_PARTY, Transaction, fields
+from consortium.transaction import Transaction, fields
 from ledger.chain_genesis import ROLE_CARRIER, ROLE_OPERATOR, ROLE_OWNER
 from ledger.errors import AnchorKeyError, FormatError
 from ledger.feed import feed_id_of_leaf
@@ -70,23 +69,3 @@ def _put_devices(draft: Draft, feed_id: bytes, party_id: bytes, devices: list[An
             feed_id=feed_id,
             row=[device_id, slot, descriptor_hash, from_ms, None],
         )
-
-
-def revoke(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[Code, ...]:
-    """Revokes a gateway's key from this block on; its party or an operator may."""
-    version, feed_id = fields(transaction.body, int, bytes)
-    require_version(version)
-    gateway = draft.get("gateway", feed_id)
-    if gateway is None:
-        raise Refused(Code.GATEWAY_UNKNOWN, "no such gateway")
-    party_id, alg, spki, level, genesis_hash, enrolled_ms, revoked_ms = gateway
-    sender = transaction.sender
-    if sender.kind != SENDER_PARTY or sender.id != party_id:
-        require_role(draft, transaction, ROLE_OPERATOR)
-    if revoked_ms is not None:
-        return (Code.ACCEPTED,)
-    now = context.time_ms
-    draft.put(("gateway", feed_id), party_id, alg, spki, level, genesis_hash, enrolled_ms, now)
-    draft.put(("key", kid_of(spki)), feed_id, enrolled_ms, now)
-    draft.record(0, 7, feed_id, kid_of(spki))
-    return (Code.ACCEPTED,)

@@ -97,9 +97,9 @@ class Draft:
         value = self.map.get(encode(key))
         return decode(value)[1:] if value is not None else None
 
-    def put(self, key: Key, *value: object) -> None:
-        """Sets the value, version 1, under a key."""
-        encoded_key, encoded = encode(key), encode([1, *value])
+    def put(self, key: Key, *value: object, version: int = 1) -> None:
+        """Sets the value, with its version before it, under a key."""
+        encoded_key, encoded = encode(key), encode([version, *value])
         self.map = self.map.set(encoded_key, encoded)
         self.puts[encoded_key] = encoded
 

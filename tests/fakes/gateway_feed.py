@@ -7,8 +7,13 @@ from ledger.entry import Entry, GTime, encode_entry, feed_id_of, genesis_leaf
 from ledger.feed import AnchorItem
 from ledger.hashing import leaf_hash, sha256
 from ledger.head import NO_HEAD, Head, HeadClaim
+from ledger.key_change import KeyChange
 from ledger.merkle import MemoryTree
 from ledger.signing import EDDSA, kid_of
+
+
+def _spki(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 class GatewayFeed:
@@ -16,13 +21,26 @@ class GatewayFeed:
 
     def __init__(self, name: str) -> None:
         self.key = Ed25519PrivateKey.from_private_bytes(sha256(name.encode()))
-        self.spki = self.key.public_key().public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-        )
+        self.spki = _spki(self.key)
         genesis = encode_entry(Entry(0, 0, GTime(1, 0, None, 0, 0), 0, [1, name]))
         self.genesis_leaf, self.feed_id = genesis_leaf(genesis), feed_id_of(genesis)
         self.leaves = MemoryTree([leaf_hash(self.genesis_leaf)])
         self.headers, self.sizes = MemoryTree(), list[int]()
+
+    def rotation(self, name: str, *, level: int = 0, signed_by: str | None = None) -> list[object]:
+        """The body of the transaction by which the key with this name follows; see `follow`."""
+        new = Ed25519PrivateKey.from_private_bytes(sha256(name.encode()))
+        change = KeyChange(
+            feed_id=self.feed_id, old_kid=kid_of(self.spki), alg=EDDSA, spki=_spki(new), level=level
+        )
+        other = Ed25519PrivateKey.from_private_bytes(sha256((signed_by or name).encode()))
+        signatures = [key.sign(change.statement()) for key in (self.key, other)]
+        return [1, self.feed_id, EDDSA, change.spki, level, *signatures]
+
+    def follow(self, name: str) -> None:
+        """From now on the key with this name signs."""
+        self.key = Ed25519PrivateKey.from_private_bytes(sha256(name.encode()))
+        self.spki = _spki(self.key)
 
     def grow(self, blocks: int = 1, word: str = "") -> "GatewayFeed":
         """More blocks; another word gives another history."""

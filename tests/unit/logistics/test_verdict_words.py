@@ -65,6 +65,16 @@ SAID: list[tuple[Code, dict[str, Any], str]] = [
     (Code.CLOCK_STEP, {"before_us": 0, "after_us": -2_500_000}, "clock was set by -2.5 s"),
     (Code.LATE, {"channel": "t", "readings": 2}, "t: 2 readings are dated outside"),
     (Code.RETIRED, {"channel": "t"}, "t: the channel was retired"),
+    (
+        Code.ENDED,
+        {"at_ms": START_MS + 60_000, "last_ms": START_MS, "retired": True},
+        "The gateway was retired at",
+    ),
+    (
+        Code.KEY_CHANGED,
+        {"at_ms": START_MS, "old": "0" * 32, "new": "1" * 32},
+        "Key 11111111… followed key 00000000…",
+    ),
     (Code.REVOKED_LATER, {"at_ms": START_MS}, "revoked later, at 2026-11-23 06:00:00 UTC."),
     (Code.DISPUTED, {"party": "Insurer", "height": 7}, "Insurer says that block 7 is bad"),
     (Code.KEY, {"kid": "ab" * 16, "level": 1}, "Signing key abababab…: hardware as claimed."),
