@@ -6,6 +6,7 @@ for anything or reads a clock. Transports do that (`transports/`), `bridge.py` j
 How to write one: docs/howto/write-a-driver.md.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -134,6 +135,15 @@ class Options:
         if type(value) is not int or not low <= value <= high:
             raise SpecError(f"options.{name}", f"not a whole number from {low} to {high}")
         return value
+
+    def numbers(self, name: str, *, low: int, high: int) -> tuple[int, ...]:
+        """The different whole numbers of a text as "1,2,4"; none by default. Raises SpecError."""
+        text = self.text(name, "").replace(" ", "")
+        parts = text.split(",") if text else []
+        numbers = [int(part) if re.fullmatch("[0-9]{1,9}", part) else -1 for part in parts]
+        if not all(low <= number <= high for number in numbers) or len(set(numbers)) < len(parts):
+            raise SpecError(f"options.{name}", f'not as "1,2,4" with numbers from {low} to {high}')
+        return tuple(numbers)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """True or false. Raises SpecError."""

@@ -28,6 +28,7 @@ UNITS: Final = {
     "VLT": ("volt", "V"),
     "LUX": ("lux", "lx"),
     "C62": ("one", ""),
+    "C26": ("millisecond", "ms"),
     "DBM": ("decibel-milliwatt", "dBm"),
 }
 

@@ -15,6 +15,9 @@ SPEC.json:
    "route": [[53.5461, 9.9661], [53.07, 8.80]], "kmh": 70, "no_fix_s": [[600, 660]]},
   {"id": "dock-reader", "kind": "r200", "link": "/tmp/demo/uhf", "interval_ms": 500, "head": "bb",
    "tags": [{"epc": "3074257bf7194e4000001a85", "from_s": 0, "to_s": 1200}]},
+  {"id": "dock-door", "kind": "llrp", "port": 5084, "interval_ms": 200, "clock_ahead_ms": 0,
+   "tags": [{"epc": "3174257bf4499602d2000000", "antenna": 1, "rssi_dbm": -50, "from_s": 5}],
+   "cut_s": [[60, 60]], "garbage_s": [[70, 70]], "mute_s": [[80, 100]], "busy_s": [[110, 120]]},
   {"id": "cold-probe", "kind": "ds18b20", "file": "/tmp/demo/w1/28-1/w1_slave", "interval_ms": 1000,
    "curve": [[0, 4.0], [3600, 4.5], [5400, 9.0]], "noise": 0.2},
   {"id": "fridge-1", "kind": "zigbee2mqtt", "topic": "zigbee2mqtt/fridge-1", "interval_ms": 1000,
@@ -24,7 +27,7 @@ SPEC.json:
 ```
 interval_ms is real time. A curve is [trip second, value] points with straight lines between. `link`
 becomes a symbolic link to the pseudo-terminal, which stays when nobody listens. A tag is in view
-from from_s to to_s.
+from from_s to to_s. An llrp reader with `certificate` and `key` speaks TLS.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firmware_bridge.simulators.gnss import run_gnss
+from firmware_bridge.simulators.llrp_reader import run_llrp
 from firmware_bridge.simulators.mqtt_devices import run_publisher
 from firmware_bridge.simulators.reader import run_reader
 from firmware_bridge.simulators.sent_log import SentLog
@@ -13,7 +14,7 @@ from firmware_bridge.simulators.ticks import Ticks
 from firmware_bridge.simulators.trip import Trip
 from firmware_bridge.simulators.w1_probe import run_probe
 
-_LOCAL = {"nmea": run_gnss, "r200": run_reader, "ds18b20": run_probe}
+_LOCAL = {"nmea": run_gnss, "r200": run_reader, "llrp": run_llrp, "ds18b20": run_probe}
 _POLL_MS = 20
 
 

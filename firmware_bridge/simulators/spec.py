@@ -15,10 +15,14 @@ _FLEET: Final = frozenset(
 _FIELDS: Final = {
     "nmea": {"link", "route", "kmh", "no_fix_s"},
     "r200": {"link", "head", "tags"},
+    "llrp": {
+        "port", "certificate", "key", "tags", "clock_ahead_ms",
+        "cut_s", "garbage_s", "mute_s", "busy_s",
+    },
     "ds18b20": {"file", "curve", "noise"},
     "zigbee2mqtt": {"topic", "curve", "humidity", "noise"},
     "tasmota": {"topic", "sensor", "curve", "noise"},
-}
+}  # fmt: skip  # a kind a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

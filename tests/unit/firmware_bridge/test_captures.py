@@ -47,7 +47,7 @@ def test_a_capture_is_a_device(folder: Path) -> None:
     "text",
     [
         "[[capture]]\nfile='a/gnss.log'\n",
-        "[[capture]]\nfile='a/gnss.log'\ncodec='llrp'\n",
+        "[[capture]]\nfile='a/gnss.log'\ncodec='morse'\n",
         "[[capture]]\nfile='a/gnss.log'\ncodec='nmea'\ncolour='red'\n",
         "[[capture]]\nfile='a/gnss.log'\ncodec='nmea'\nbaud=0\n",
         "[[capture]]\nfile='a/gnss.log'\ncodec='nmea'\nclock='mine'\n",
