@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev check test nightly demo coverage bench lock format
+.PHONY: help dev check test nightly demo coverage bench year lock format
 
 help: ## show these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -34,6 +34,10 @@ coverage: ## branches that the unit tests reach
 bench: ## measure speed and size beside peers (docs/performance.md; about ten minutes)
 	@$(PYTHON) tools/bootstrap.py --goal dev
 	@$(RUN) -m tools.bench $(ARGS)
+
+year: ## simulate a year of fifty sensors: size, start time, time to prove (about a quarter of an hour)
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/year.py $(ARGS)
 
 format: ## let ruff write the format
 	@$(PYTHON) tools/bootstrap.py --goal dev
