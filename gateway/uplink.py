@@ -91,6 +91,7 @@ class Uplink:
 
     async def run(self) -> None:
         """Carries until cancelled."""
+        await asyncio.to_thread(self._go_on_from_store)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._for_ever("carry", self._carry))
             group.create_task(self._for_ever("anchor", self._fetch_anchor))
@@ -171,22 +172,39 @@ class Uplink:
             settled = head is None or head.claim.height < self.progress.anchored_height + 1
             await asyncio.sleep(OPENED_POLL_S if settled else ANCHOR_POLL_S)
 
+    def _go_on_from_store(self) -> None:
+        """Begins behind the newest anchor receipt that is held: a year of them is not fetched anew.
+
+        What does not prove itself by this machine's chain is another machine's, or bit rot.
+        """
+        try:
+            found = self._store.read(lambda txn: txn.last("anchors", feed_prefix(self._feed)))
+            if found is not None:
+                self._take(found[1])
+        except LedgerError as error:
+            _log.warning("anchor_receipt_not_used error=%s", error)
+
     async def _ask(self, height: int) -> None:
         feed_id, epoch = self._feed
         try:
             data = await self._door.feed_part(feed_id, epoch, height)
         except NotYetProvenError:
             return
-        part = decode_chain_part(data)
-        chain = verify_chain_part(part, trusted_genesis_sha256=self._genesis_sha256)
-        anchored = [leaf for leaf in chain.leaves if self._is_ours(leaf, RECORD_ANCHOR)]
-        if not anchored:
+        if not self._take(data):
             return
-        self._note(chain.leaves, anchored[-1], chain.height)
         place = feed_prefix(self._feed) + self.progress.anchored_height.to_bytes(8, "big")
         await asyncio.wrap_future(
             self._store.write_later(lambda txn: txn.put("anchors", place, data))
         )
+
+    def _take(self, data: bytes) -> bool:
+        """Verifies a chain part and notes what it says; True where an anchor of ours is in it."""
+        part = decode_chain_part(data)
+        chain = verify_chain_part(part, trusted_genesis_sha256=self._genesis_sha256)
+        anchored = [leaf for leaf in chain.leaves if self._is_ours(leaf, RECORD_ANCHOR)]
+        if anchored:
+            self._note(chain.leaves, anchored[-1], chain.height)
+        return bool(anchored)
 
     def _is_ours(self, leaf: LogLeaf, kind: int) -> bool:
         return leaf.record[0] == kind and leaf.record[1:3] == self._feed

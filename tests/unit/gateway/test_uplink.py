@@ -12,6 +12,7 @@ from ledger.canonical import encode
 from ledger.feed_store import FeedName, feed_prefix, get_header
 from ledger.gossip import STATE, FeedReceiver, message
 from ledger.mirror import accept_grant, blocks_held, grants_of, signed_height
+from ledger.pruning import prune
 from ledger.signing import PublicKey
 from ledger.store import Store
 from ledger.store_exchange import StoreSink
@@ -337,3 +338,48 @@ async def test_a_machine_that_never_answers_never_gives_the_first_word(rooms: Ma
     async with room.running():
         await asyncio.sleep(20)
     assert not room.link.first_word.is_set()
+
+
+@virtual_time
+async def test_a_new_start_goes_on_behind_the_newest_anchor_receipt_that_is_held(
+    rooms: Make,
+) -> None:
+    room = rooms()
+    await room.grow(2)
+    room.anchor(1)
+    async with room.running():
+        await room.link.anchored_up_to(1)
+        await asyncio.sleep(1)
+    room.machine.asked.clear()
+    room.uplink()
+    await room.grow()
+    room.machine.not_yet = [NotYetProvenError("not anchored yet")] * 3
+    async with room.running():
+        await asyncio.sleep(1)
+    assert 1 == room.link.progress.anchored_height
+    assert {2} == set(room.machine.asked)
+
+
+@virtual_time
+async def test_a_held_receipt_that_proves_nothing_is_fetched_anew(rooms: Make) -> None:
+    room = rooms()
+    await room.grow()
+    place = feed_prefix(room.box.feed) + bytes(8)
+    room.box.store.write(lambda txn: txn.put("anchors", place, b"\xff nonsense"))
+    async with room.running():
+        await asyncio.sleep(1)
+        assert -1 == room.link.progress.anchored_height
+        room.anchor(0)
+        await room.link.anchored_up_to(0)
+
+
+@virtual_time
+async def test_a_machine_that_asks_for_readings_that_were_let_go_is_told_of(rooms: Make) -> None:
+    room = rooms()
+    await room.grow(4)
+    room.box.store.write(lambda txn: prune(txn, room.box.feed, below=2, blocks_max=9))
+    async with room.running():
+        await asyncio.sleep(1)
+    held = room.machine.store.read(lambda txn: blocks_held(txn, room.box.feed))
+    # Block 0 holds the genesis and stays; the probe's descriptor stays with its block as well.
+    assert (held, held) == (room.link.progress.pruned_wanted, 1)
