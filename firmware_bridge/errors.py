@@ -39,6 +39,10 @@ class KeyMissingError(KeyHolderError):
     """The token is there, the named key is not."""
 
 
+class MechanismError(KeyHolderError):
+    """The token is there and does not sign with this kind of key; asking again does not help."""
+
+
 class KeyExistsError(KeyHolderError):
     """A key with this label is on the token already; it is never overwritten."""
 

@@ -15,6 +15,7 @@ from firmware_bridge.errors import (
     KeyExistsError,
     KeyHolderError,
     KeyMissingError,
+    PinLockedError,
     PinRejectedError,
     SignerUnavailableError,
 )
@@ -127,7 +128,10 @@ class TokenKey:
             public = session.find([(p11.CKA_LABEL, label), (p11.CKA_CLASS, p11.CKO_PUBLIC_KEY)])
             if len(private) != 1 or len(public) != 1:
                 many = "more than one" if private and public else "no"
-                raise KeyMissingError(f"{many} key {self._uri.object!r} on {self._uri.token!r}")
+                raise KeyMissingError(
+                    f"{many} key {self._uri.object!r} on token {self._uri.token!r}: "
+                    "mend object= in the key's URI, or have `wharf gateway init` make it"
+                )
             facts = self._read_facts(session, slot=slot, private=private[0], public=public[0])
         except p11.TokenRefusedError as error:
             raise SignerUnavailableError(f"the token does not answer: {error}") from error
@@ -145,9 +149,15 @@ class TokenKey:
                 self._module.reinitialize()
             slot = self._module.find_slot(self._uri.token, self._uri.serial)
             return p11.Session(self._module, slot, pin), slot
-        except PinRejectedError as error:
+        except PinLockedError as error:
             self._pin_error = error
             raise
+        except PinRejectedError as error:
+            self._pin_error = PinRejectedError(
+                f"{error}: put the right one into {self._uri.pin_source}, then start again; "
+                "each start is one try"
+            )
+            raise self._pin_error from error
         except p11.TokenRefusedError as error:
             raise SignerUnavailableError(f"the token does not open: {error}") from error
 

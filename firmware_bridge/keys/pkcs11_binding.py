@@ -12,6 +12,7 @@ from typing import Final
 
 from firmware_bridge.errors import (
     KeyHolderError,
+    MechanismError,
     PinLockedError,
     PinRejectedError,
     SignerUnavailableError,
@@ -49,6 +50,17 @@ _CKR_ALREADY_INITIALIZED = 0x191
 _CKR_ALREADY_LOGGED_IN = 0x100
 _PIN_LOCKED = 0xA4
 _PIN_CODES = frozenset({0xA0, 0xA1, 0xA2, 0xA3})  # incorrect, invalid, length, expired
+_MECHANISM_CODES = frozenset({0x63, 0x68, 0x70, 0x71})  # key type, function, mechanism, parameter
+# What may be done about it, where more can be said than a number (PKCS#11 v2.40, section 4.1.3).
+_WORDS = {
+    0x30: "device error",
+    0x31: "the device is out of memory",
+    0x32: "the token was removed",
+    0x82: "the key object is gone",
+    0xB3: "the session was closed",
+    0xE0: "the token is not present; is it plugged in?",
+    0x101: "not logged in",
+}
 _UNREADABLE = c_ulong(-1).value
 _ATTRIBUTE_BYTES_MAX = 4096
 _SLOTS_MAX = 64
@@ -120,7 +132,7 @@ class TokenRefusedError(KeyHolderError):
     """A PKCS#11 call failed; `code` is its CKR_ value. The caller decides whether to start anew."""
 
     def __init__(self, function: str, code: int) -> None:
-        super().__init__(f"{function} returned 0x{code:x}")
+        super().__init__(f"{function}: {_WORDS.get(code, 'failed')} (0x{code:x})")
         self.function, self.code = function, code
 
 
@@ -152,7 +164,9 @@ class Module:
             library = ctypes.CDLL(path)
             get_list = library.C_GetFunctionList
         except (OSError, AttributeError) as error:
-            raise SignerUnavailableError(f"cannot load the PKCS#11 module {path}") from error
+            raise SignerUnavailableError(
+                f"cannot load the PKCS#11 module {path}; install it, or mend module-path"
+            ) from error
         pointer = POINTER(_FunctionList)()
         get_list(byref(pointer))
         prototype = ctypes.CFUNCTYPE(c_ulong)
@@ -163,14 +177,24 @@ class Module:
         self.initialize()
 
     def call(self, function: str, *arguments: object) -> None:
-        """Calls one function. Raises PinRejectedError, PinLockedError or TokenRefusedError."""
+        """Calls one function. Raises PinRejectedError, PinLockedError, MechanismError or
+        TokenRefusedError.
+        """
         code = self._functions[function](*arguments)
         if code == 0:
             return
         if code == _PIN_LOCKED:
-            raise PinLockedError("the token has locked its PIN")
+            raise PinLockedError(
+                "the token has locked its PIN; unlock it (SO PIN; a TPM's lockout ends by itself), "
+                "then start again"
+            )
         if code in _PIN_CODES:
             raise PinRejectedError("the token refused the PIN")
+        if code in _MECHANISM_CODES:
+            raise MechanismError(
+                f"the token does not sign with this key ({function}: 0x{code:x}); "
+                "make a P-256 key on it for signing"
+            )
         raise TokenRefusedError(function, code)
 
     def initialize(self) -> None:
@@ -200,7 +224,7 @@ class Module:
             self.call("C_GetTokenInfo", c_ulong(slot), byref(info))
             if _text(info.label) == token and serial in (None, _text(info.serial)):
                 return int(slot)
-        raise SignerUnavailableError(f"no token with the label {token!r}")
+        raise SignerUnavailableError(f"no token with the label {token!r}; is it plugged in?")
 
     def is_hardware(self, slot: int) -> bool:
         """Whether the slot says that it is a device. SoftHSM and the like say that they are not."""

@@ -23,6 +23,7 @@ _ERRORS: Final = {
         errors.PinLockedError,
         errors.KeyMissingError,
         errors.KeyExistsError,
+        errors.MechanismError,
         errors.SignerFaultError,
         errors.KeyHolderError,
     )

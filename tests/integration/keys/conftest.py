@@ -10,6 +10,7 @@ import pytest
 
 from firmware_bridge.keys.softhsm import CONF_VARIABLE, make_token
 from ledger.signing import EDDSA, ES256
+from tests.fakes.faulty_module import FaultyToken, build_module, make_faulty_token
 from tests.fakes.soft_tpm import SoftTpm, TpmToken, make_tpm_token, use
 
 PIN = "1234"
@@ -82,3 +83,16 @@ def token(
     yield made
     tpm: SoftTpm = request.getfixturevalue("tpm")
     tpm.ensure_on()
+
+
+@pytest.fixture(scope="session")
+def faulty_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_module(tmp_path_factory.mktemp("module"))
+
+
+@pytest.fixture
+def faulty(faulty_module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyToken:
+    """A token with a key, behind a module that fails on demand."""
+    made = make_faulty_token(faulty_module, tmp_path)
+    use(made.environment, monkeypatch)
+    return made
