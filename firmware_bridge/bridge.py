@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from firmware_bridge.devices import Arrival, DeviceSpec, Observation, Reason, Re
 from firmware_bridge.driver import LINES, Driver, Event, Session
 from firmware_bridge.driver_registry import find_driver
 from firmware_bridge.errors import SpecError, TransportError
+from firmware_bridge.hubs import Hubs
 from firmware_bridge.topics import is_filter, matching, overlap
 from firmware_bridge.transports.mqtt import (
     PAYLOAD_BYTES_MAX,
@@ -20,15 +22,20 @@ from firmware_bridge.transports.mqtt import (
     MqttCounters,
 )
 from firmware_bridge.transports.replay import replay_bytes, replay_payloads
+from firmware_bridge.transports.serial_bus import SerialBus
 from firmware_bridge.transports.serial_port import SerialPort
 from firmware_bridge.transports.source import Source, parse_source
 from firmware_bridge.transports.tcp_line import TcpLine, client_tls
+from firmware_bridge.transports.tcp_server import LineServer, server_tls
 from firmware_bridge.transports.w1_file import read_w1
 
 POLL_MS_MIN: Final = 100
 _POLL_MS: Final = 10_000
 _REPLAY_MS: Final = 1_000
-_TRANSPORT_OPTIONS: Final = {"tls": ("ca_file", "server_name")}
+_TRANSPORT_OPTIONS: Final = {
+    "tls": ("ca_file", "server_name"),
+    "listen": ("certificate_file", "key_file"),
+}
 _RETRY_S_MIN, _RETRY_S_MAX = 0.5, 10.0
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +54,8 @@ def check_spec(spec: DeviceSpec) -> Source:
         raise SpecError("interval_ms", "not above zero")
     if source.scheme == "tls" and not isinstance(spec.options.get("ca_file"), str):
         raise SpecError("options.ca_file", "missing: the PEM file under which the device is known")
+    if source.scheme == "listen" and not isinstance(spec.options.get(driver.identity or ""), str):
+        raise SpecError(f"options.{driver.identity}", "missing: it tells this device from others")
     open_session(spec, source, driver)
     return source
 
@@ -63,10 +72,12 @@ async def run_device(
     *,
     mono_us: Callable[[], int],
     wall_ms: Callable[[], int | None] = no_wall_clock,
+    hubs: Hubs | None = None,
 ) -> None:
     """Reads one device until cancelled; `mqtt:` devices are MqttBridge's.
 
-    mono_us: the clock of `received_mono_us`. Returns at the end of a replay that does not loop.
+    mono_us: the clock of `received_mono_us`. hubs: the same for all devices of a program, so that
+    they can share a bus, a port or a radio. Returns at the end of a replay that does not loop.
     Raises TransportError when the connection is lost (supervise and call again) and SpecError when
     the description is wrong (a human has to mend it).
     """
@@ -74,7 +85,14 @@ async def run_device(
     if source.scheme == "mqtt":
         raise SpecError("source", "mqtt: devices are run by MqttBridge")
     session = open_session(spec, source, driver)
-    clocks = Clocks(mono_us, wall_ms)
+    clocks, hubs = Clocks(mono_us, wall_ms), hubs or Hubs()
+    if source.scheme == "listen":
+        await _listen(spec, sink, clocks=clocks, server=hubs.server(source.address))
+        return
+    if source.scheme == "serial" and driver.is_bus:
+        bus = hubs.bus(source.path, source.number("baud", driver.baud))
+        await _take_turns(bus, Conversation(spec.id, session, sink, clocks=clocks, write=bus.write))
+        return
     if source.scheme in LINES:
         async with await _open_line(spec, source, driver) as line:
             await Conversation(spec.id, session, sink, clocks=clocks, write=line.write).run(line)
@@ -82,10 +100,57 @@ async def run_device(
     conversation = Conversation(spec.id, session, sink, clocks=clocks)
     if source.scheme == "w1":
         await _poll_file(spec, source, driver, conversation)
+    elif source.scheme == "ble":
+        async with hubs.radio().listen(source.path) as adverts:
+            while True:
+                await conversation.feed(await adverts.get(), source.path)
     elif driver.is_stream:
         await _replay_stream(source, driver, conversation)
     else:
         await _replay_payloads(source, conversation)
+
+
+async def _take_turns(bus: SerialBus, conversation: Conversation) -> None:
+    """Polls a device whose bus others use too, one exchange at a time."""
+    while True:
+        await asyncio.sleep(conversation.wait_s() or 0)
+        async with bus.turn():
+            await conversation.exchange(bus)
+
+
+async def _listen(spec: DeviceSpec, sink: Sink, *, clocks: Clocks, server: LineServer) -> None:
+    """Serves the calls of one device on a port that it shares with others of its driver."""
+    driver = find_driver(spec.driver)
+    names = server.names(spec.driver)
+    name = str(spec.options[driver.identity or ""])
+    if name in names:
+        raise SpecError(f"options.{driver.identity}", f"{name!r} is another device's on this port")
+
+    def converse(line: TcpLine) -> Conversation:
+        return Conversation(
+            "",
+            driver.open({}),
+            sink,
+            clocks=clocks,
+            write=line.write,
+            admit=lambda given: server.admit(given, line),
+        )
+
+    names[name] = spec.id
+    try:
+        async with server.open(converse, tls=_server_tls(spec)):
+            await asyncio.Event().wait()
+    finally:
+        del names[name]
+
+
+def _server_tls(spec: DeviceSpec) -> ssl.SSLContext | None:
+    names = [spec.options.get(name) for name in _TRANSPORT_OPTIONS["listen"]]
+    if names == [None, None]:
+        return None
+    if not all(isinstance(name, str) for name in names):
+        raise SpecError("options.certificate_file", "goes with key_file, both as paths")
+    return server_tls(str(names[0]), str(names[1]))
 
 
 async def _open_line(spec: DeviceSpec, source: Source, driver: Driver) -> SerialPort | TcpLine:

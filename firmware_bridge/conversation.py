@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from firmware_bridge.devices import Arrival, Observation, Rejected
-from firmware_bridge.driver import Delivery, Event, Hangup, Moment, Send, Session
+from firmware_bridge.driver import Delivery, Event, Hangup, Hello, Moment, Send, Session
 from firmware_bridge.errors import TransportError
 
 Sink = Callable[[Arrival], Awaitable[None]]
@@ -67,9 +67,13 @@ class Conversation:
         *,
         clocks: Clocks,
         write: Callable[[bytes], None] = _no_line,
+        admit: Callable[[str], str | None] | None = None,
     ) -> None:
+        """admit: the device of the name that a caller gives, None to refuse it."""
         self._device_id, self._session, self._sink = device_id, session, sink
         self._clocks, self._write = clocks, write
+        self._admit = admit or (lambda _: device_id)
+        self.is_known = admit is None
 
     async def feed(self, data: bytes, topic: str = "") -> None:
         """Bytes from the device. Raises TransportError where the session hangs up."""
@@ -88,6 +92,13 @@ class Conversation:
             return None
         return max(0.0, wake_ms / 1000 - self._clocks.mono_us() / 1_000_000)
 
+    async def exchange(self, line: Line) -> None:
+        """Takes its turn, and listens while an answer is awaited. Raises TransportError."""
+        await self.turn()
+        while self._session.busy:
+            data = await within(self.wait_s(), line.read)
+            await (self.turn() if data is None else self.feed(data))
+
     async def run(self, line: Line) -> None:
         """Listens and speaks until cancelled. Raises TransportError when the line is gone."""
         await self.turn()
@@ -105,6 +116,8 @@ class Conversation:
                     group.rejected.append(event)
                 case Send(data, after_sync=False):
                     self._write(data)
+                case Hello():
+                    self._greet(event)
                 case Hangup(why):
                     await self._put(group, received_us)
                     raise TransportError(f"{self._device_id}: hung up: {why}")
@@ -117,6 +130,14 @@ class Conversation:
                     group = _Group()
                     await self._put_delivery(event, received_us)
         await self._put(group, received_us)
+
+    def _greet(self, hello: Hello) -> None:
+        device_id = self._admit(hello.name)
+        if device_id is None:
+            self._write(hello.refusal)
+            raise TransportError(f"{hello.name} is no configured device")
+        self._device_id, self.is_known = device_id, True
+        self._write(hello.welcome)
 
     async def _put(self, group: _Group, received_us: int) -> None:
         if group.observations or group.rejected:

@@ -27,6 +27,9 @@ class Reason(StrEnum):
     NUMBER = "number"  # NaN, Infinity, or more digits than 64 bits hold
     JSON = "json"  # not JSON, or nested too deep
     OVERSIZE = "oversize"  # longer than this transport takes
+    TIMEOUT = "timeout"  # a device that was asked gave no answer in time
+    COUNTER = "counter"  # a counter that did not rise: an old message, or a forged one
+    ENCRYPTED = "encrypted"  # no key for it, or the key is wrong
     UNKNOWN = "unknown"  # well-formed, but nothing in it that the driver knows
 
 

@@ -15,6 +15,7 @@ from firmware_bridge.devices import Observation, Rejected
 from firmware_bridge.errors import SpecError
 
 LINES: Final = ("serial", "tcp", "tls")  # a session owns the connection, bytes come in any split
+INCOMING: Final = "listen"  # the same, but the device calls us; several devices call one port
 MESSAGES: Final = ("mqtt", "w1", "ble")  # each feed is one whole payload
 
 
@@ -24,7 +25,7 @@ class Moment:
 
     mono_ms: int = 0  # never falls; only differences mean something
     wall_ms: int | None = None  # UTC since 1970, where the gateway knows it
-    topic: str = ""  # of an MQTT message; else empty
+    topic: str = ""  # of an MQTT message; over Bluetooth the sender's address; else empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class Hangup:
 
 
 @dataclass(frozen=True, slots=True)
+class Hello:
+    """Who the other side says it is, and what to answer if that device is configured, or if not."""
+
+    name: str  # compared with the option that `Driver.identity` names
+    welcome: bytes
+    refusal: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """Observations that the device sends again until it is told that they arrived.
 
@@ -54,7 +64,7 @@ class Delivery:
 
 
 Reading = Observation | Rejected
-Event = Observation | Rejected | Send | Hangup | Delivery
+Event = Observation | Rejected | Send | Hangup | Hello | Delivery
 
 
 class Session(Protocol):
@@ -162,6 +172,7 @@ class Driver:
     session: Callable[[Options], Session]  # raises SpecError for a wrong option
     options: tuple[str, ...] = ()  # names that `[device.options]` may hold
     baud: int = 9600  # of a serial line, where the source names none
+    identity: str | None = None  # `listen:` only: the option that tells devices apart
     is_bus: bool = False  # several devices answer on one serial line, one at a time
     many_topics: bool = False  # the source may be an MQTT filter with + or #
     interval_ms: int | None = None  # how often it is polled where the spec does not say

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from firmware_bridge.bridge import MqttBridge, run_device
+from firmware_bridge.hubs import Hubs
 from firmware_bridge.keys.registry import open_signer
 from firmware_bridge.transports.mqtt import BrokerAddress
 from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
@@ -191,7 +192,10 @@ def _parts(
         mqtt=_mqtt(config, disk.clock),
         serial_specs=[d.spec for d in config.devices if not d.spec.source.startswith("mqtt:")],
         run_device=partial(
-            run_device, mono_us=disk.clock.mono_us, wall_ms=lambda: _wall_ms(disk.clock)
+            run_device,
+            mono_us=disk.clock.mono_us,
+            wall_ms=lambda: _wall_ms(disk.clock),
+            hubs=Hubs(),
         ),
         uplinks=[
             Uplink(

@@ -87,7 +87,8 @@ class EntryMaker:
             self.rejected[arrival.device_id, str(rejected.reason)] += 1
         entries: list[Entry] = []
         for observation in arrival.observations:
-            self._learn_time(observation, arrival.received_mono_us)
+            if arrival.payload_digest is None:  # else it may have waited long, and tells no time
+                self._learn_time(observation, arrival.received_mono_us)
             judged = self._judged(observation, arrival.received_mono_us)
             if judged.record.flags:
                 self._count_flags(arrival.device_id, judged.record.flags)

@@ -29,6 +29,14 @@ UNITS: Final = {
     "LUX": ("lux", "lx"),
     "C62": ("one", ""),
     "C26": ("millisecond", "ms"),
+    "AMP": ("ampere", "A"),
+    "KGM": ("kilogram", "kg"),
+    "KWH": ("kilowatt hour", "kWh"),
+    "MMT": ("millimetre", "mm"),
+    "MTR": ("metre", "m"),
+    "MTS": ("metre per second", "m/s"),
+    "WTT": ("watt", "W"),
+    "59": ("part per million", "ppm"),
     "DBM": ("decibel-milliwatt", "dBm"),
 }
 

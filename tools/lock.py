@@ -13,7 +13,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-EXTRAS = ("dev", "build", "demo", "gateway", "node", "portal")  # dev first: the others follow it
+EXTRAS = (
+    "dev",
+    "build",
+    "demo",
+    "gateway",
+    "ble",
+    "node",
+    "portal",
+)  # dev first: the others follow it
 QUIET = (
     "--quiet",
     "--generate-hashes",

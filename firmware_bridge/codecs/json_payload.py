@@ -90,19 +90,25 @@ class DeviceTime:
 
 
 def decode_object(payload: bytes, fields: Callable[[dict[str, Any]], Events]) -> Events:
-    """What `fields` makes of a JSON object, or why the payload is none. Numbers are JsonNumber."""
+    """What `fields` makes of a JSON object, or why the payload is none."""
+    document = parse_object(payload)
+    if isinstance(document, Reason):
+        return [rejected(payload, document)]
+    events = fields(document)[:CHANNELS_MAX]
+    return events or [rejected(payload, Reason.UNKNOWN)]
+
+
+def parse_object(payload: bytes) -> dict[str, Any] | Reason:
+    """The JSON object, its numbers as JsonNumber, or why the payload is none."""
     if len(payload) > PAYLOAD_BYTES_MAX:
-        return [rejected(payload, Reason.OVERSIZE)]
+        return Reason.OVERSIZE
     try:
         document = _parse(payload)
     except NumberError:
-        return [rejected(payload, Reason.NUMBER)]
+        return Reason.NUMBER
     except (ValueError, RecursionError):
-        return [rejected(payload, Reason.JSON)]
-    if not isinstance(document, dict):
-        return [rejected(payload, Reason.UNKNOWN)]
-    events = fields(document)[:CHANNELS_MAX]
-    return events or [rejected(payload, Reason.UNKNOWN)]
+        return Reason.JSON
+    return document if isinstance(document, dict) else Reason.UNKNOWN
 
 
 def _parse(payload: bytes) -> Any:

@@ -7,6 +7,7 @@ raise TransportError.
 
 import asyncio
 import os
+import termios
 from pathlib import Path
 from typing import Final, Self
 
@@ -69,6 +70,13 @@ class SerialPort:
             raise TransportError(f"{self._path} takes no command: {error}") from error
         if written != len(data):
             raise TransportError(f"{self._path} took {written} of {len(data)} bytes")
+
+    def discard(self) -> None:
+        """Throws away what came in and was not read. Raises TransportError."""
+        try:
+            self._port.reset_input_buffer()
+        except (OSError, termios.error) as error:
+            raise TransportError(f"{self._path} is gone: {error}") from error
 
     def close(self) -> None:
         """Closes the port."""

@@ -1,5 +1,6 @@
 """A device's source as a URI: `serial:/dev/...?baud=9600`, `tcp:host:port`, `mqtt:topic` ..."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,7 @@ class Source:
     """The parts of a source URI; parameters are whole numbers."""
 
     scheme: str
-    path: str  # for mqtt: the topic filter; for tcp and tls: host:port
+    path: str  # mqtt: the topic filter; tcp, tls, listen: host:port; ble: the address
     parameters: Mapping[str, int]
 
     def number(self, name: str, default: int) -> int:
@@ -32,13 +33,16 @@ _PARAMETERS: Final[Mapping[str, Collection[str]]] = {
     "serial": ("baud",),
     "tcp": (),
     "tls": (),
+    "listen": (),
+    "ble": (),
     "replay": ("rate", "loop", "baud"),
     "w1": (),
     "mqtt": (),
 }
 SCHEMES: Final = tuple(_PARAMETERS)
 _FILES: Final = ("serial", "replay", "w1")
-_ADDRESSES: Final = ("tcp", "tls")
+_ADDRESSES: Final = ("tcp", "tls", "listen")
+_MAC: Final = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}\Z", re.ASCII)
 
 
 def parse_source(uri: str) -> Source:
@@ -52,6 +56,8 @@ def parse_source(uri: str) -> Source:
         raise SpecError(_FIELD, f"{uri!r} names no absolute path or topic")
     if scheme in _ADDRESSES and not _is_address(path):
         raise SpecError(_FIELD, f"{uri!r} is not {scheme}:HOST:PORT with a port from 1 to 65535")
+    if scheme == "ble" and _MAC.match(path) is None:
+        raise SpecError(_FIELD, f"{uri!r} is not ble: and an address such as CB:B8:33:4C:88:4F")
     parameters: dict[str, int] = {}
     for piece in query.split("&") if query else ():
         name, _, value = piece.partition("=")
