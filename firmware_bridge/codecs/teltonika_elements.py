@@ -22,6 +22,12 @@ class Element:
     high: int = 0xFFFF
     faults: tuple[int, ...] = ()
 
+    def value(self, raw: bytes) -> int | None:
+        """The integer; None where it is a fault, out of range or of another size."""
+        value = int.from_bytes(raw, "big", signed=self.is_signed)
+        is_value = len(raw) == self.size_bytes and value not in self.faults
+        return value if is_value and self.low <= value <= self.high else None
+
 
 def _probe(number: int) -> Element:
     return Element(

@@ -124,13 +124,12 @@ def _position(record: Record, at: Moment) -> Observation | Reason:
 
 
 def _elements(record: Record, at: Moment) -> list[Observation]:
-    when, found = device_time(JsonNumber(record.time_ms), at.wall_ms), list[Observation]()
+    when = device_time(JsonNumber(record.time_ms), at.wall_ms)
+    found = []
     for name, raw in record.ios.items():
         element = ELEMENTS.get(name)
-        if element is None or len(raw) != element.size_bytes:
-            continue
-        value = int.from_bytes(raw, "big", signed=element.is_signed)
-        if value in element.faults or not element.low <= value <= element.high:
+        value = None if element is None else element.value(raw)
+        if element is None or value is None:
             continue
         telemetry = Telemetry(
             value=value,
@@ -139,14 +138,9 @@ def _elements(record: Record, at: Moment) -> list[Observation]:
             flags=when.flags,
             device_time_ms=when.time_ms,
         )
-        found.append(
-            Observation(
-                channel=element.channel,
-                quantity=element.quantity,
-                unit=element.unit,
-                record=telemetry,
-            )
-        )
+        channel, quantity, unit = element.channel, element.quantity, element.unit
+        item = Observation(channel=channel, quantity=quantity, unit=unit, record=telemetry)
+        found.append(item)
     return found
 
 
