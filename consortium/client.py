@@ -136,6 +136,20 @@ class ChainClient:
         rows = await self._ask("Anchors", feed_id, epoch, first_height)
         return [(row[0], row[1], row[2]) for row in rows]
 
+    async def keep_configuration(self, feed_id: bytes, text: bytes) -> None:
+        """Leaves the text of a gateway's newest configuration at the machine."""
+        await self._ask("KeepConfiguration", feed_id, text)
+
+    async def configuration(self, request: bytes) -> tuple[bytes, bytes]:
+        """(text, chain part) of a gateway's newest configuration, for its signed request.
+
+        Raises NotYetProvenError where the machine has none.
+        """
+        answer = await self._ask("Configuration", request)
+        if not isinstance(answer, list) or [type(item) for item in answer] != [bytes, bytes]:
+            raise MalformedError("answer is not a text and a chain part")
+        return answer[0], answer[1]
+
     def gossip(self, outgoing: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """A gossip stream: sends what `outgoing` gives, yields what the other side sends.
 

@@ -57,6 +57,7 @@ class Plugins:
     heads: HeadSource | None = None
     statements: StatementSource | None = None
     operator_methods: Mapping[str, Method] = field(default_factory=dict)
+    chain_methods: Mapping[str, Method] = field(default_factory=dict)
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     aclose: Callable[[], Awaitable[None]] | None = None
 
@@ -212,6 +213,7 @@ def _tls_server(
 ) -> tuple[grpc.aio.Server, int]:
     return make_server(
         node=node,
+        methods=plugins.chain_methods,
         gossip=plugins.gossip,
         sessions_max=config.server.sessions_max,
         listen=config.server.listen,

@@ -35,6 +35,7 @@ from ledger.store_exchange import StoreSink
 
 _log = logging.getLogger(__name__)
 OPEN_BATCH: Final = 64
+NOTICE_POLL_S: Final = 1.0
 OPENED_OK, OPENED_BAD, NOT_OPENED = b"\x01", b"\x00", b"\x02"
 
 OnOpened = Callable[[OpenedRun], None]
@@ -52,6 +53,7 @@ class FeedRoom:
         self._public_keys: dict[bytes, PublicKey] = {}
         self._last: dict[tuple[FeedName, int], OpenedRun] = {}
         self._poke: Callable[[], None] = lambda: None
+        self.notice_for: Callable[[bytes], bytes | None] = lambda _: None
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -63,7 +65,8 @@ class FeedRoom:
 
     async def open_session(self) -> "FeedSession":
         """A session for a new stream."""
-        return FeedSession(FeedReceiver(StoreSink(self.store, self.key_of, self._note_change)))
+        receiver = FeedReceiver(StoreSink(self.store, self.key_of, self._note_change))
+        return FeedSession(receiver, self.notice_for)
 
     def key_of(self, feed_id: bytes) -> PublicKey | None:
         """The key that a feed is enrolled with, None where it is not, or no longer."""
@@ -255,22 +258,31 @@ class FeedRoom:
 class FeedSession:
     """One peer's stream."""
 
-    def __init__(self, receiver: FeedReceiver) -> None:
-        self._receiver = receiver
-        self._own_words: asyncio.Queue[bytes | None] = asyncio.Queue()
+    def __init__(self, receiver: FeedReceiver, notice_for: Callable[[bytes], bytes | None]) -> None:
+        self._receiver, self._notice_for = receiver, notice_for
+        self._told: dict[bytes, bytes] = {}  # the notice that each feed's owner was sent last
+        self._ended = asyncio.Event()
 
     async def receive(self, message: bytes) -> list[bytes]:
         """Takes one message; returns what to send at once."""
         return await asyncio.to_thread(self._receiver.receive, message)
 
     async def outgoing(self) -> AsyncIterator[bytes]:
-        """What this side says by itself: nothing yet, it answers."""
-        while (message := await self._own_words.get()) is not None:
-            yield message
+        """What this side says by itself: each new notice for a feed that the peer offers."""
+        while not self._ended.is_set():
+            for feed_id in self._receiver.taken_feeds():
+                notice = self._notice_for(feed_id)
+                if notice is not None and self._told.get(feed_id) != notice:
+                    self._told[feed_id] = notice
+                    yield notice
+            try:
+                await asyncio.wait_for(self._ended.wait(), NOTICE_POLL_S)
+            except TimeoutError:
+                continue
 
     async def aclose(self) -> None:
         """The stream has ended."""
-        self._own_words.put_nowait(None)
+        self._ended.set()
 
 
 def _mark(name: str, feed: FeedName) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from consortium.compose import NodeParts, Plugins
 from consortium.config import READ_MODEL_NAME
+from consortium.configurations import ConfigurationShelf
 from consortium.errors import ConfigError
 from consortium.feeds import FeedRoom
 from consortium.file_keys import write_private
@@ -57,6 +58,8 @@ async def plug_in(parts: NodeParts) -> Plugins:
         on_opened=lambda opened: model.add_block(opened_block(opened)),
     )
     room.on_change(parts.poke)
+    shelf = ConfigurationShelf(store, parts.node, room.key_of)
+    room.notice_for = shelf.notice
     prover = Prover(room, parts.node)
 
     async def prove(request: list[Any]) -> object:
@@ -83,6 +86,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
         heads=room,
         statements=room,
         operator_methods={"Prove": prove},
+        chain_methods=shelf.methods(),
         tasks=[open_runs, keep_anchored],
         aclose=aclose,
     )

@@ -183,6 +183,7 @@ async def _speak(session: GossipSession, ready: "asyncio.Queue[bytes | None]") -
 def make_server(
     *,
     node: ChainNode,
+    methods: Mapping[str, Method],
     gossip: GossipPort | None,
     sessions_max: int,
     listen: str,
@@ -190,7 +191,7 @@ def make_server(
     tls_key_pem: bytes,
 ) -> tuple[grpc.aio.Server, int]:
     """(server, port) of the TLS endpoint, not yet started; raises ConfigError for a taken
-    address.
+    address. methods: what everybody may ask besides the chain's own.
     """
     server = grpc.aio.server(
         options=[
@@ -199,7 +200,7 @@ def make_server(
             ("grpc.so_reuseport", 0),
         ]
     )
-    handlers = [_service(CHAIN_SERVICE, chain_methods(node))]
+    handlers = [_service(CHAIN_SERVICE, {**chain_methods(node), **methods})]
     if gossip is not None:
         handlers.append(_gossip_service(gossip, sessions_max))
     server.add_generic_rpc_handlers(tuple(handlers))

@@ -116,6 +116,14 @@ class ClientDoor:
         if answer.code:
             raise RefusedError(answer.code, answer.text)
 
+    async def configuration(self, request: bytes) -> tuple[bytes, bytes]:
+        """(text, chain part) of the gateway's newest configuration."""
+        return await self._client.configuration(request)
+
+    async def chain_id(self) -> str:
+        """The chain's name."""
+        return (await self._client.status()).chain_id
+
     async def chain(self) -> tuple[bytes, int]:
         """(digest of the genesis document that it hands out, height)."""
         return sha256(await self._client.genesis()), (await self._client.status()).height

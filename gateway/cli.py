@@ -18,6 +18,7 @@ from gateway.config import GatewayConfig, read_config
 from gateway.doctor import examine, words
 from gateway.errors import ConfigError
 from gateway.init import Wish, broker_answers, found_devices, initialise
+from gateway.site_folder import SiteFolder, read_effective, read_to_start
 from gateway.status import StatusServer
 from gateway.supervision import notify, watchdog_interval_s
 from ledger.store import is_in_use
@@ -27,6 +28,11 @@ _EXAMPLES = """examples:
   wharf gateway init --name cold-room --party "Cold Store Ltd"
   wharf gateway run --config gateway.toml
   wharf gateway status --config gateway.toml --json
+"""
+
+_OVERRIDE_EXAMPLES = """examples:
+  wharf gateway override probes.toml --reason "probe 3 is broken, a spare is in its place"
+  wharf gateway override --end
 """
 
 
@@ -46,6 +52,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     seal = actions.add_parser("seal", help="have the running gateway cut a block now")
     seal.add_argument("--config", type=Path, default=Path("gateway.toml"))
     seal.set_defaults(run=_seal)
+    _add_override(actions.add_parser("override", help="put a configuration in force on the spot"))
     status = actions.add_parser("status", help="ask the running gateway how it is")
     status.add_argument("--config", type=Path, default=Path("gateway.toml"))
     status.add_argument("--json", action="store_true", help="the whole report as JSON")
@@ -79,6 +86,33 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reader", action="append", default=[], metavar="HEX")
     parser.set_defaults(run=_init)
+
+
+def _add_override(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _OVERRIDE_EXAMPLES
+    parser.add_argument("file", type=Path, nargs="?", help="tables that stand above all others")
+    parser.add_argument("--reason", help="why; it is recorded in the ledger and readable by all")
+    parser.add_argument("--end", action="store_true", help="end the override")
+    parser.add_argument("--config", type=Path, default=Path("gateway.toml"))
+    parser.set_defaults(run=_override)
+
+
+def _override(arguments: argparse.Namespace) -> int:
+    config = read_config(arguments.config)
+    given = bool(arguments.file) and bool((arguments.reason or "").strip())
+    if arguments.end == given or (arguments.end and (arguments.file or arguments.reason)):
+        sys.stderr.write("give a FILE and a --reason, which the ledger records; or --end alone\n")
+        return 64
+    folder = SiteFolder(config.data_dir)
+    if arguments.end:
+        folder.end_override()
+    else:
+        folder.begin_override(config, arguments.file, arguments.reason)
+    word = "ended" if arguments.end else "in force"
+    told = "the running gateway begins anew" if _signal(config, signal.SIGHUP) else "at next start"
+    sys.stdout.write(f"override {word}: {told}\n")
+    return 0
 
 
 def _genesis_digest(named: str | None) -> str | None:
@@ -116,13 +150,25 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    config = read_config(arguments.config)
-    asyncio.run(run_gateway(config))
+    while _run_once(arguments.config):
+        pass
     return 0
 
 
-async def run_gateway(config: GatewayConfig) -> None:
-    """Runs a gateway until SIGTERM or SIGINT."""
+def _run_once(path: Path) -> bool:
+    """Runs on what the configuration is now; True where it has to be read anew."""
+    config = read_to_start(path)
+    try:
+        return asyncio.run(run_gateway(config))
+    except ConfigError as error:
+        # What passed the dry run may still not start; the site must not go dark for that.
+        if not SiteFolder(config.data_dir).give_up_trial(str(error)):
+            raise
+        return True
+
+
+async def run_gateway(config: GatewayConfig) -> bool:
+    """Runs a gateway until SIGTERM or SIGINT, or until its configuration changes: True then."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -130,15 +176,17 @@ async def run_gateway(config: GatewayConfig) -> None:
     doors = [open_door(peer) for peer in config.peers]
     opened = open_gateway(config, doors)
     try:
-        await _serve(config, opened, stop)
+        return await _serve(config, opened, stop)
     finally:
         opened.close()
         for door in doors:
             await door.aclose()
 
 
-async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
+async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> bool:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, opened.gateway.seal_now)
+    loop.add_signal_handler(signal.SIGHUP, opened.gateway.begin_anew)
     server = _status_server(config, opened)
     port_file = config.data_dir / "status.port"
     port_file.write_text(f"{server.port}\n", encoding="ascii")
@@ -147,7 +195,7 @@ async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> 
     server.start()
     alive = asyncio.create_task(_stay_alive(opened))
     try:
-        await opened.gateway.run(stop)
+        return await opened.gateway.run(stop)
     finally:
         notify("STOPPING=1")
         alive.cancel()
@@ -177,21 +225,26 @@ async def _stay_alive(opened: Opened) -> None:
 
 
 def _seal(arguments: argparse.Namespace) -> int:
-    data_dir = read_config(arguments.config).data_dir
-    pid_file = data_dir / PID_NAME
-    try:
-        # A killed gateway leaves its file behind, and its number may be another program's by now.
-        if not is_in_use(data_dir / "store"):
-            raise ProcessLookupError("it has ended")
-        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGUSR1)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"no gateway to ask ({error}); is `wharf gateway run` running?\n")
+    if not _signal(read_config(arguments.config), signal.SIGUSR1):
+        sys.stderr.write("no gateway to ask; is `wharf gateway run` running?\n")
         return 2
     return 0
 
 
+def _signal(config: GatewayConfig, number: signal.Signals) -> bool:
+    """Signals the running gateway; False where none runs."""
+    try:
+        # A killed gateway leaves its file behind, and its number may be another program's by now.
+        if not is_in_use(config.data_dir / "store"):
+            return False
+        os.kill(int((config.data_dir / PID_NAME).read_text(encoding="ascii")), number)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
-    config = read_config(arguments.config)
+    config = read_effective(arguments.config)
     try:
         report: dict[str, Any] | None = _ask_report(config)
     except (OSError, ValueError):

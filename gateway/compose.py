@@ -1,5 +1,6 @@
 """Where the gateway's concrete parts meet."""
 
+import asyncio
 import hashlib
 import logging
 import shutil
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from firmware_bridge.bridge import MqttBridge, run_device
 from firmware_bridge.hubs import Hubs
@@ -27,6 +28,7 @@ from gateway.recovery import Found, losses, sort_out
 from gateway.retention import Keeper, Room
 from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
+from gateway.site_keeper import SiteKeeper
 from gateway.slots import SlotBook, book_from_value
 from gateway.uplink import Uplink
 from ledger.entry import (
@@ -143,6 +145,7 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         state=disk.state,
         keys=disk.keys,
         config=config.seal,
+        config_digest=config_digest(config),
     )
     signer = HeadSigner(
         disk.store,
@@ -177,6 +180,8 @@ def _parts(
     signer: HeadSigner,
 ) -> Parts:
     feed = (disk.identity.feed_id, 0)
+    again = asyncio.Event()
+    site = _site(config, disk, maker=maker, intake=cutter.intake, signer=signer, again=again)
     return Parts(
         name=config.name,
         feed_id=disk.identity.feed_id,
@@ -205,12 +210,39 @@ def _parts(
                 genesis_sha256=peer.genesis_sha256,
                 blocks_here=lambda: cutter.state.height,
                 behind=signer.hold,
+                on_notice=partial(site.hear, place),
             )
-            for door, peer in zip(doors, config.peers, strict=True)
+            for place, (door, peer) in enumerate(zip(doors, config.peers, strict=True))
         ],
         keeper=_keeper(config, disk, doors),
         records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,
+        site=site,
+        again=again,
+    )
+
+
+def _site(
+    config: GatewayConfig,
+    disk: _Recovered,
+    *,
+    maker: EntryMaker,
+    intake: Intake,
+    signer: HeadSigner,
+    again: asyncio.Event,
+) -> SiteKeeper:
+    async def note(kind: int, body: list[Any]) -> None:
+        await intake.put_made(lambda: [maker.control(kind, body)])
+
+    return SiteKeeper(
+        config,
+        disk.book,
+        feed_id=disk.identity.feed_id,
+        mono_us=disk.clock.mono_us,
+        signer=lambda: signer.signer,
+        note=note,
+        restart=again.set,
+        check_audiences=lambda wished: check_audiences(wished, disk.book),
     )
 
 
@@ -288,8 +320,7 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
         genesis = decode_entry(disk.identity.genesis_entry)
         disk.book.apply(genesis)
         entries.append(genesis)
-    config_hash = hashlib.sha256(config.path.read_bytes()).digest()
-    entries.append(maker.control(KIND_BOOT, [1, SOFTWARE, config_hash]))
+    entries.append(maker.control(KIND_BOOT, boot_body(config)))
     if disk.damage.corruptions:
         slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
         entries += damage_entries(maker, losses(disk.found, slots))
@@ -299,6 +330,18 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
     first = disk.journal.append(data)
     rows = zip(entries, data, strict=True)
     return [Pending(first + offset, entry, raw) for offset, (entry, raw) in enumerate(rows)]
+
+
+def config_digest(config: GatewayConfig) -> bytes:
+    """SHA-256 of the text that this gateway runs on: what was sent to it, else its own file."""
+    text = config.origin.text
+    return hashlib.sha256(config.path.read_bytes() if text is None else text).digest()
+
+
+def boot_body(config: GatewayConfig) -> list[Any]:
+    """What a boot entry says: software, configuration, and who put that in force and why."""
+    origin = config.origin
+    return [2, SOFTWARE, config_digest(config), origin.kind, origin.version, origin.reason]
 
 
 def _unkept(config: GatewayConfig) -> list[str]:

@@ -20,6 +20,8 @@ READERS_MIN: Final = 2
 READER_KEY_BYTES: Final = 32
 AUDIENCE_MAX: Final = 65_535
 NAME_CHARACTERS_MAX: Final = 100  # as much as the chain records of a name
+# What a configuration from elsewhere may not say: it could cut the box off from its own feed.
+OWN_TABLES: Final = frozenset({"gateway", "key", "status", "consortium", "site"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,29 @@ class StatusConfig:
 
     host: str = "127.0.0.1"
     port: int = 8377  # 0: any free port, written to status.port in the data directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """Whether the organisation may send this box a configuration, and how long one is on trial."""
+
+    accept: bool = True
+    trial_s: int = 600  # by then everyone who spoke before must speak again; 5 to 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the configuration came from: this box's file, the organisation, or an emergency on the
+    spot. text: the bytes that won over the box's file, if any.
+    """
+
+    kind: int = 0
+    version: int = 0
+    reason: str = ""
+    text: bytes | None = None
+
+
+ORIGIN_FILE, ORIGIN_SITE, ORIGIN_OVERRIDE = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +122,8 @@ class GatewayConfig:
     peers: tuple[PeerConfig, ...] = ()
     audiences: tuple[AudienceConfig, ...] = ()
     devices: tuple[DeviceConfig, ...] = ()
-    text_sha256: bytes = b""
+    site: SiteConfig = SiteConfig()
+    origin: Origin = Origin()
 
 
 _REQUIRED: Final = object()
@@ -107,7 +133,7 @@ _REQUIRED: Final = object()
 class _Table:
     """One TOML table; knows what was asked for, so that what was not asked for can be refused."""
 
-    path: Path
+    path: object
     text: str
     name: str
     values: Mapping[str, Any]
@@ -161,6 +187,7 @@ _TABLES: Final = (
     "key",
     "retention",
     "seal",
+    "site",
     "status",
 )
 _KIND_WORDS: Final = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
@@ -205,23 +232,86 @@ def read_config(path: Path) -> GatewayConfig:
 
 def parse_config(text: str, path: Path) -> GatewayConfig:
     """The configuration in a text; relative paths are meant from the file's folder."""
+    return _Reader(path, text, _tables(text, path)).config()
+
+
+def parse_over(path: Path, origin: Origin, label: str) -> GatewayConfig:
+    """The configuration of a file with the tables of `origin.text` in the place of its own.
+
+    What makes the box itself (OWN_TABLES) only its own file may say. label: names the text in
+    errors. Raises ConfigError.
+    """
     try:
-        values = tomllib.loads(text)
+        text = (origin.text or b"").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(label, None, "file", f"is no UTF-8 (byte {error.start})") from error
+    values = _tables(text, label)
+    _refuse_own(values, text, label)
+    own = _tables(path.read_text(encoding="utf-8"), path)
+    return _Reader(path, text, {**own, **values}, label=label, origin=origin).config()
+
+
+def check_sendable(file: Path) -> bytes:
+    """The bytes of a file that may be sent to a gateway, as far as a desk can tell.
+
+    Raises ConfigError. Whether its ports and brokers are there, the gateway finds out.
+    """
+    try:
+        data = file.read_bytes()
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ConfigError(file, None, "file", f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(file, None, "file", f"is no UTF-8 (byte {error.start})") from error
+    values = _tables(text, file)
+    _refuse_own(values, text, file)
+    if "device" in values and "audience" not in values:
+        mend = "missing: a configuration that names devices names their readers too"
+        raise ConfigError(file, None, "audience", mend)
+    _Reader(file, text, {**_STAND_IN, **values}).config()
+    return data
+
+
+def _refuse_own(values: Mapping[str, Any], text: str, named: object) -> None:
+    for name in OWN_TABLES.intersection(values):
+        line = _line_of(text, name, "", number_of=0)
+        raise ConfigError(named, line, name, "belongs to the box itself; leave it out")
+
+
+# What the box's own file would say, where only the rest of a configuration is looked at.
+_STAND_IN: Final[Mapping[str, Any]] = {
+    "gateway": {"name": "any", "party": "any", "data_dir": "any", "development": True},
+    "key": {"uri": "any"},
+}
+
+
+def _tables(text: str, named: object) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, None, "TOML", str(error)) from error
-    return _Reader(path, text, values).config()
+        raise ConfigError(named, None, "TOML", str(error)) from error
 
 
 class _Reader:
     """Takes the tables of one file apart."""
 
-    def __init__(self, path: Path, text: str, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        values: Mapping[str, Any],
+        *,
+        label: str | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         self._path, self._text, self._values = path, text, values
+        self._named: object = label or path
+        self._origin = origin or Origin()
 
     def config(self) -> GatewayConfig:
         for name in self._values:
             if name not in _TABLES:
-                table = _Table(self._path, self._text, "", self._values)
+                table = _Table(self._named, self._text, "", self._values)
                 raise table.error(name, f"unknown table; known are {', '.join(_TABLES)}")
         main = self._table("gateway")
         key = self._table("key")
@@ -241,7 +331,8 @@ class _Reader:
             peers=tuple(self._peer(table) for table in self._rows("consortium")),
             audiences=audiences,
             devices=self._devices({audience.id for audience in audiences}),
-            text_sha256=b"",
+            site=self._site(),
+            origin=self._origin,
         )
         main.done()
         key.done()
@@ -250,14 +341,14 @@ class _Reader:
     def _table(self, name: str) -> _Table:
         values = self._values.get(name, {})
         if not isinstance(values, dict):
-            raise ConfigError(self._path, None, name, f"must be a table: [{name}]")
-        return _Table(self._path, self._text, name, values)
+            raise ConfigError(self._named, None, name, f"must be a table: [{name}]")
+        return _Table(self._named, self._text, name, values)
 
     def _rows(self, name: str) -> list[_Table]:
         rows = self._values.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ConfigError(self._path, None, name, f"must be written as [[{name}]]")
-        return [_Table(self._path, self._text, name, row, n) for n, row in enumerate(rows)]
+            raise ConfigError(self._named, None, name, f"must be written as [[{name}]]")
+        return [_Table(self._named, self._text, name, row, n) for n, row in enumerate(rows)]
 
     def _optional_file(self, table: _Table, key: str) -> Path | None:
         name = table.get(key, str, None)
@@ -297,6 +388,15 @@ class _Reader:
         )
         table.done()
         return policy
+
+    def _site(self) -> SiteConfig:
+        table = self._table("site")
+        site = SiteConfig(
+            accept=table.get("accept", bool, default=True),
+            trial_s=table.number("trial_s", SiteConfig().trial_s, low=5, high=86_400),
+        )
+        table.done()
+        return site
 
     def _broker(self) -> BrokerConfig:
         table = self._table("broker")

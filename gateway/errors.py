@@ -18,5 +18,9 @@ class NotInitialisedError(GatewayError):
     """The data directory holds no gateway; `wharf gateway init` makes one."""
 
 
+class SiteStateError(GatewayError):
+    """A site configuration, or its proof or saved state, is not what it has to be."""
+
+
 class IdentityError(GatewayError):
     """Key, store and configuration do not belong together (a clone, or an exchanged token)."""

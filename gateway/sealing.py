@@ -20,7 +20,7 @@ from gateway.errors import IdentityError
 from gateway.intake import Intake
 from gateway.slots import SlotBook
 from ledger.cose import sign1_encode
-from ledger.entry import Entry
+from ledger.entry import CONTROL_SLOT, Entry
 from ledger.feed_store import get_value, newest_head, put_cut, put_head, put_value
 from ledger.head import NO_HEAD, SIZE_MIN, Head, HeadClaim, decode_head
 from ledger.sealer import AudienceKey, Cut, FeedState, Pending, cut, head_claim, take
@@ -61,9 +61,11 @@ class Cutter:
         state: FeedState,
         keys: Mapping[int, AudienceKey],
         config: SealConfig,
+        config_digest: bytes = b"",
     ) -> None:
         self._store, self.intake, self._clock = store, intake, clock
         self._sealed_book, self._keys, self._config = sealed_book, keys, config
+        self._config_digest = config_digest
         self.state = state
         self.cut_made = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -137,8 +139,12 @@ class Cutter:
             time=self._clock.now(),
             keys=self._keys,
             fresh_salt=lambda: os.urandom(32),
-            stats_of=stats_of,
+            stats_of=self._stats_of,
         )
+
+    def _stats_of(self, slot: int, entries: Sequence[Entry]) -> list[Any]:
+        """A slot's claim; the control slot's is the configuration on which the block was made."""
+        return [self._config_digest] if slot == CONTROL_SLOT else stats_of(entries)
 
     def _book_upto(self, pending: list[Pending]) -> SlotBook:
         """The saved book moves with the blocks: entries behind them are replayed from the

@@ -18,6 +18,7 @@ from gateway.entry_maker import EntryMaker
 from gateway.intake import Intake
 from gateway.retention import Keeper, Witness
 from gateway.sealing import Cutter, HeadSigner, OpenSigner
+from gateway.site_keeper import ConfigurationDoor, SiteKeeper
 from gateway.slots import SlotBook
 from gateway.supervisor import Supervisor
 from gateway.uplink import ChainDoor, Uplink
@@ -33,7 +34,7 @@ WITNESS_WAIT_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Door(ChainDoor, RecordsDoor, Witness, Protocol):
+class Door(ChainDoor, RecordsDoor, Witness, ConfigurationDoor, Protocol):
     """Everything that the gateway asks of a chain machine."""
 
 
@@ -59,6 +60,8 @@ class Parts:
     keeper: Keeper
     records: DeviceRecords
     doors: Sequence[Door]
+    site: SiteKeeper
+    again: asyncio.Event  # set: end, and begin anew on what the configuration is then
 
 
 class Gateway:
@@ -81,8 +84,10 @@ class Gateway:
 
         await self._parts.intake.put_made(mark)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop` is set. Raises the ledger's LocalError where disk or store failed."""
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Runs until `stop` is set, or until it has to begin anew: True then. Raises the ledger's
+        LocalError where disk or store failed.
+        """
         parts = self._parts
         async with asyncio.TaskGroup() as group:
             inner = [
@@ -91,6 +96,7 @@ class Gateway:
                 group.create_task(self._sign(), name="signer"),
                 group.create_task(self._announce(), name="announce"),
                 group.create_task(parts.keeper.run(), name="keeper"),
+                group.create_task(parts.site.run(parts.doors), name="site"),
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
@@ -104,10 +110,11 @@ class Gateway:
             ]
             if parts.mqtt is not None:
                 inputs.append(group.create_task(parts.mqtt.run(parts.intake.put), name="mqtt"))
-            await stop.wait()
+            await first_of(stop, parts.again)
             await self._wind_down(inputs)
             for task in inner:
                 task.cancel()
+        return not stop.is_set()
 
     async def _wind_down(self, inputs: Sequence["asyncio.Task[None]"]) -> None:
         """Inputs first, then everything taken into a block, its signature, and a moment for the
@@ -187,6 +194,10 @@ class Gateway:
         """Has a block cut as soon as may be."""
         self._parts.cutter.demand()
 
+    def begin_anew(self) -> None:
+        """Ends the run so that it begins again on what the configuration is then."""
+        self._parts.again.set()
+
     # The report -----------------------------------------------------------------------------
 
     def report(self) -> dict[str, Any]:
@@ -223,6 +234,7 @@ class Gateway:
             "channels": self._channels(),
             "devices": self._devices(),
             "mqtt": self._mqtt(),
+            "site": parts.site.report(),
         }
 
     def _mqtt(self) -> dict[str, Any] | None:
@@ -277,7 +289,17 @@ class Gateway:
         for name, state in self.supervisor.states.items():
             if state.fault and not state.running:
                 faults.append(f"device {name}: {state.fault}")
-        return faults
+        return faults + parts.site.faults()
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Returns once one of the events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
 
 
 def _by_device(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

@@ -81,9 +81,11 @@ class Uplink:
         genesis_sha256: bytes,
         blocks_here: Callable[[], int],
         behind: Callable[[str], None],
+        on_notice: Callable[[int, bytes], None] = lambda *_: None,
     ) -> None:
         self._door, self._store, self._feed = door, store, feed
         self._genesis_sha256, self._blocks_here, self._behind = genesis_sha256, blocks_here, behind
+        self._on_notice = on_notice
         self.progress = Progress()
         self.changed = asyncio.Event()
         self.first_word = asyncio.Event()
@@ -142,6 +144,9 @@ class Uplink:
     async def _listen(self, peer: Conversation, sender: FeedSender) -> None:
         while (data := await peer.receive()) is not None:
             sender.receive(data)
+            while sender.notices:
+                (_, topic), notice = sender.notices.popitem()
+                self._on_notice(topic, notice)
             held = sender.held_by_peer.get(self._feed)
             if held is not None:
                 self._judge_peer(held[0])

@@ -14,6 +14,7 @@ between: every byte that counts is bound by a head's signature.
       grant 6  feed, epoch, audience, key epoch, sealed key
       state 7  feed, epoch, blocks held, highest head held / -1
       no    8  feed, code, text
+      notice 9 feed, topic, bytes: a word for the feed's owner that the ledger does not read
 """
 
 from collections.abc import Sequence
@@ -43,13 +44,15 @@ VERSION: Final = 1
 MESSAGE_BYTES_MAX: Final = 256 << 10
 PART_BYTES: Final = 192 << 10
 ALLOWED_BYTES: Final = 8 << 20
-HAVE, WANT, BLOCK, PART, HEAD, GRANT, STATE, NO = range(1, 9)
+HAVE, WANT, BLOCK, PART, HEAD, GRANT, STATE, NO, NOTICE = range(1, 10)
 NO_NOT_ENROLLED, NO_CONFLICT, NO_MALFORMED, NO_OUT_OF_TURN = range(1, 5)
 TEXT_MAX: Final = 200
 REFUSALS_KEPT: Final = 64
 BLOCK_BYTES_MAX: Final = 2 * PLAIN_BYTES_MAX  # all ciphertexts of one block
 AUDIENCE_MAX: Final = (1 << 16) - 1
 FEEDS_MAX: Final = 1024
+TOPIC_MAX: Final = 15
+NOTICE_BYTES_MAX: Final = 1024
 FeedName = tuple[bytes, int]
 
 _SHAPES: Final[dict[int, tuple[type, ...]]] = {
@@ -61,6 +64,7 @@ _SHAPES: Final[dict[int, tuple[type, ...]]] = {
     GRANT: (bytes, int, int, int, bytes),
     STATE: (bytes, int, int, int),
     NO: (bytes, int, str),
+    NOTICE: (bytes, int, bytes),
 }
 
 
@@ -73,6 +77,7 @@ _LIMITS: Final[dict[int, tuple[int, ...]]] = {  # of each field; bytes and text 
     GRANT: (0, EPOCH_MAX, AUDIENCE_MAX, EPOCH_MAX),
     STATE: (0, EPOCH_MAX, HEIGHT_MAX, HEAD_HEIGHT_MAX),
     NO: (0, HEIGHT_MAX),
+    NOTICE: (0, TOPIC_MAX),
 }
 
 
@@ -140,6 +145,7 @@ class FeedSender:
         self.held_by_peer: dict[FeedName, tuple[int, int]] = {}
         self.refusals: list[tuple[bytes, int, str]] = []
         self.not_held: dict[FeedName, int] = {}  # asked for, and not held whole any more
+        self.notices: dict[tuple[bytes, int], bytes] = {}  # the newest by feed and topic
 
     def receive(self, data: bytes) -> None:
         """Takes one message of the peer; raises InputError for what no honest peer sends."""
@@ -159,8 +165,17 @@ class FeedSender:
         elif kind == NO:
             self.refusals.append((fields[0], fields[1], fields[2][:TEXT_MAX]))
             del self.refusals[:-REFUSALS_KEPT]
+        elif kind == NOTICE:
+            self._note(*fields)
         else:
             raise FormatError("gossip message", f"type {kind} is not for a sender")
+
+    def _note(self, feed_id: bytes, topic: int, data: bytes) -> None:
+        if feed_id not in {feed for feed, _ in self._offered}:
+            raise FormatError("gossip message", "a notice for a feed that was not offered")
+        if len(data) > NOTICE_BYTES_MAX:
+            raise LimitError("notice size in bytes", len(data), NOTICE_BYTES_MAX)
+        self.notices[feed_id, topic] = data
 
     def outgoing(self) -> list[bytes]:
         """Messages due now: offers of what is new, then keys, blocks and heads asked for."""
@@ -277,6 +292,10 @@ class FeedReceiver:
         if kind == GRANT:
             return self._grant(fields)
         raise FormatError("gossip message", f"type {kind} is not for a receiver")
+
+    def taken_feeds(self) -> list[bytes]:
+        """Ids of the enrolled feeds that the peer offers."""
+        return sorted({feed_id for feed_id, _ in list(self._offers)})  # one thread adds, one asks
 
     def _have(self, fields: list[Any]) -> list[bytes]:
         feed_id, epoch, blocks, _ = fields

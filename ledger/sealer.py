@@ -41,7 +41,7 @@ from ledger.summary import Summary, opens_slot
 PLAIN_BYTES_CUT: Final = 8 << 20
 NO_TREE: Final = Frontier()
 
-StatsOf = Callable[[Sequence[Entry]], Any]
+StatsOf = Callable[[int, Sequence[Entry]], Any]  # of a slot and its entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ class _RunPart:
             count=len(items),
             descriptor_index=descriptor,
             retired=retired,
-            stats=self._stats_of([item.entry for item in items]),
+            stats=self._stats_of(slot, [item.entry for item in items]),
         )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from consortium.app import (
     anchors,
+    configurations,
     conflicts,
     devices,
     gateway_keys,
@@ -23,6 +24,7 @@ from consortium.app.state import BlockContext, Draft
 from consortium.errors import MalformedError
 from consortium.transaction import (
     KIND_ANCHORS,
+    KIND_CONFIGURATION,
     KIND_CONFLICT,
     KIND_DEVICE,
     KIND_GATEWAY,
@@ -55,6 +57,7 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_CONFLICT: conflicts.report,
     KIND_ROTATE: gateway_keys.rotate,
     KIND_RETIRE: gateway_keys.retire,
+    KIND_CONFIGURATION: configurations.configure,
 }
 
 

@@ -49,6 +49,7 @@ async def test_messages_flow_both_ways_until_the_gateway_ends_the_stream(tmp_pat
     port = Port()
     node = ChainNode(genesis=genesis(), clock_ns=lambda: 0, waiting_max=1)
     server, number = make_server(
+        methods={},
         node=node,
         gossip=port,
         sessions_max=1,

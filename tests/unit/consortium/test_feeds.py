@@ -382,3 +382,19 @@ async def test_a_session_that_talks_nonsense_is_cut_off_and_one_that_ends_says_n
             await session.receive(b"\xff")
         await session.aclose()
         assert [] == [word async for word in session.outgoing()]
+
+
+async def test_a_session_tells_each_new_notice_once_and_only_of_what_the_peer_offers(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path) as store:
+        here, notices = Machine(store, FEED), {FEED.feed[0]: b"version 1", b"o" * 16: b"other"}
+        here.room.notice_for = notices.get
+        session = await here.room.open_session()
+        await session.receive(message(HAVE, *FEED.feed, 5, 4))
+        words = aiter(session.outgoing())
+        assert b"version 1" == await anext(words)
+        notices[FEED.feed[0]] = b"version 2"
+        assert b"version 2" == await anext(words)
+        await session.aclose()
+        assert [] == [word async for word in words]

@@ -14,6 +14,7 @@ from gateway.config import (
     GatewayConfig,
     PeerConfig,
     SealConfig,
+    SiteConfig,
     StatusConfig,
     parse_config,
     read_config,
@@ -50,6 +51,10 @@ idle_s = 60
 [status]
 host = "0.0.0.0"
 port = 0
+
+[site]
+accept = false
+trial_s = 30
 
 [retention]
 keep_days = 30
@@ -126,6 +131,7 @@ def test_every_key_is_read_into_its_place() -> None:
         key_uri="pkcs11:token=wharf",
         seal=SealConfig(count=100, interval_s=5, idle_s=60),
         status=StatusConfig(host="0.0.0.0", port=0),
+        site=SiteConfig(accept=False, trial_s=30),
         retention=RetentionPolicy(keep_days=30, used_percent_max=60, mirrors=1, opened=False),
         broker=BrokerConfig(
             host="broker",
@@ -351,6 +357,7 @@ def test_the_defaults_on_the_page_are_the_programs() -> None:
         "seal": config.seal,
         "status": config.status,
         "retention": config.retention,
+        "site": config.site,
         "broker": config.broker,
     }
     words: Callable[[object], str] = lambda value: {  # noqa: E731  # used twice below

@@ -170,7 +170,7 @@ async def test_the_first_start_begins_the_feed_and_every_start_is_an_entry(rooms
     genesis, boot = room.waiting()
     digest = hashlib.sha256(room.config.path.read_bytes()).digest()
     assert (KIND_GENESIS, KIND_BOOT) == (genesis.kind, boot.kind)
-    assert [1, compose.SOFTWARE, digest] == boot.body
+    assert [2, compose.SOFTWARE, digest, 0, 0, ""] == boot.body
     room.close()
     room.open()  # killed before a block was cut: all of it is there again
     assert [KIND_GENESIS, KIND_BOOT, KIND_BOOT] == kinds(room.waiting())

@@ -160,7 +160,7 @@ class FeedBuilder:
                 time=self.time(),
                 keys=self.keys,
                 fresh_salt=self._fresh_salt,
-                stats_of=len,
+                stats_of=lambda _, entries: len(entries),
             )
         finally:
             sealer._RunPart = real  # type: ignore[misc]  # as it was

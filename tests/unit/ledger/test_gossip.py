@@ -30,6 +30,8 @@ from ledger.gossip import (
     NO_CONFLICT,
     NO_NOT_ENROLLED,
     NO_OUT_OF_TURN,
+    NOTICE,
+    NOTICE_BYTES_MAX,
     PART,
     REFUSALS_KEPT,
     STATE,
@@ -388,3 +390,31 @@ def test_lost_and_repeated_messages_are_made_good_by_the_next_connection(
     pump(FeedSender(Source()), FeedReceiver(sink))
     assert (PARTS, 6) == (sink.blocks, sink.held(NAME)[1])
     assert decode(GOOD[0])
+
+
+def test_the_newest_notice_of_each_topic_is_kept_for_a_feed_that_was_offered() -> None:
+    sender = FeedSender(Source())
+    sender.outgoing()
+    for data in (b"first", b"second"):
+        sender.receive(message(NOTICE, NAME[0], 1, data))
+    sender.receive(message(NOTICE, NAME[0], 2, b"other"))
+    assert {(NAME[0], 1): b"second", (NAME[0], 2): b"other"} == sender.notices
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        message(NOTICE, bytes(16), 1, b""),
+        message(NOTICE, NAME[0], 16, b""),
+        message(NOTICE, NAME[0], -1, b""),
+        message(NOTICE, NAME[0], 1, bytes(NOTICE_BYTES_MAX + 1)),
+    ],
+)
+def test_a_notice_about_nothing_offered_or_beyond_its_bounds_ends_the_connection(
+    data: bytes,
+) -> None:
+    sender = FeedSender(Source())
+    sender.outgoing()
+    with pytest.raises(InputError):
+        sender.receive(data)
+    assert {} == sender.notices

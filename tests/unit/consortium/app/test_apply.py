@@ -16,6 +16,7 @@ from consortium.app.state import genesis_state
 from consortium.errors import LocalError
 from consortium.transaction import (
     KIND_ANCHORS,
+    KIND_CONFIGURATION,
     KIND_CONFLICT,
     KIND_DEVICE,
     KIND_MIRRORED,
@@ -193,7 +194,7 @@ def test_a_hostile_transaction_has_its_named_refusal_and_leaves_the_state(
 
 
 def test_every_kind_has_a_handler_and_every_code_one_name() -> None:
-    assert {*range(1, 9), 16, 17} <= set(HANDLERS)
+    assert {*range(1, 9), 16, 17, KIND_CONFIGURATION} <= set(HANDLERS)
     assert len(Code.__members__) == len(set(Code))
 
 

@@ -1,0 +1,208 @@
+"""Site configurations: an organisation records a version on the chain, a chain machine keeps the
+text, the gateway fetches it.
+
+The chain holds the digest of the newest version (kind 18); whoever can show a text with that
+digest may leave it here. Only the gateway that it is meant for gets it: it asks with its own key.
+
+    request = COSE_Sign1 by the gateway, type "application/wharf-configuration+cose",
+              payload [ 1, feed-id, chain-id, nonce: 16 bytes ]
+    answer  = [ text, chain part with the states "configuration" and "gateway" of the feed ]
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from consortium.client import ChainClient
+from consortium.errors import MalformedError, NotYetProvenError, RefusedError
+from consortium.file_keys import FileSigner
+from consortium.node import ChainNode
+from consortium.server import Method
+from consortium.transaction import (
+    KIND_CONFIGURATION,
+    NONCE_BYTES,
+    SENDER_PARTY,
+    Sender,
+    fields,
+    new_transaction,
+    sign_transaction,
+)
+from ledger.canonical import decode, encode
+from ledger.chain_proof import decode_chain_part, verify_chain_part
+from ledger.cose import (
+    LABEL_ALG,
+    LABEL_KID,
+    LABEL_TYP,
+    Sign1,
+    sig_structure,
+    sign1_decode,
+    sign1_encode,
+)
+from ledger.errors import InputError, SignatureError
+from ledger.feed_store import get_value, put_value
+from ledger.gossip import NOTICE, message
+from ledger.hashing import HASH_BYTES, sha256
+from ledger.signing import PublicKey, Signer
+from ledger.store import Store
+
+TEXT_BYTES_MAX: Final = 256 << 10
+TYP_REQUEST: Final = "application/wharf-configuration+cose"
+TOPIC_CONFIGURATION: Final = 1
+NOT_AFTER_AHEAD: Final = 10_000
+KeyOf = Callable[[bytes], PublicKey | None]
+
+
+def configuration_key(feed_id: bytes) -> bytes:
+    """The chain's map key of a gateway's newest configuration."""
+    return encode(["configuration", feed_id])
+
+
+def gateway_key(feed_id: bytes) -> bytes:
+    """The chain's map key of a gateway."""
+    return encode(["gateway", feed_id])
+
+
+def newest(state: bytes | None) -> tuple[int, bytes] | None:
+    """(version, digest) in a proven state, None where the gateway has none."""
+    if state is None:
+        return None
+    _, version, digest, _ = fields(decode(state), int, int, bytes, int)
+    return version, digest
+
+
+def decode_notice(data: bytes) -> int:
+    """The version that a notice names; raises MalformedError."""
+    try:
+        version, digest = fields(decode(data), int, bytes)
+    except InputError as error:
+        raise MalformedError(f"notice: {error}") from error
+    if version < 1 or len(digest) != HASH_BYTES:
+        raise MalformedError("notice: version or digest out of range")
+    return version  # type: ignore[no-any-return]  # `fields` saw that it is an int
+
+
+class ConfigurationShelf:
+    """The texts that a chain machine keeps: the newest of each gateway, and no other."""
+
+    def __init__(self, store: Store, node: ChainNode, key_of: KeyOf) -> None:
+        self._store, self._node, self._key_of = store, node, key_of
+
+    def methods(self) -> dict[str, Method]:
+        """Names and calls, for everybody's endpoint."""
+        return {"KeepConfiguration": self.keep, "Configuration": self.fetch}
+
+    def notice(self, feed_id: bytes) -> bytes | None:
+        """The gossip message that tells a gateway of its newest version, None without one."""
+        known = self._node.get("configuration", feed_id)
+        if known is None or self._text(feed_id, known[1]) is None:
+            return None
+        return message(NOTICE, feed_id, TOPIC_CONFIGURATION, encode(known[:2]))
+
+    async def keep(self, request: list[Any]) -> object:
+        """[feed-id, text] -> true, where the text has the digest that the chain holds."""
+        feed_id, text = fields(request, bytes, bytes)
+        known = self._node.get("configuration", feed_id)
+        if known is None or len(text) > TEXT_BYTES_MAX or sha256(text) != known[1]:
+            raise MalformedError("not the text of this gateway's newest configuration")
+        await asyncio.wrap_future(
+            self._store.write_later(lambda txn: put_value(txn, _name(feed_id), text))
+        )
+        return True
+
+    async def fetch(self, request: list[Any]) -> object:
+        """[signed request] -> [text, chain part]; raises NotYetProvenError where there is none."""
+        (data,) = fields(request, bytes)
+        feed_id = self._asked(data)
+        known = self._node.get("configuration", feed_id)
+        text = self._text(feed_id, known[1]) if known else None
+        if text is None:
+            raise NotYetProvenError("no configuration for this gateway here")
+        keys = sorted([configuration_key(feed_id), gateway_key(feed_id)])
+        return [text, await self._node.chain_part([], keys)]
+
+    def _text(self, feed_id: bytes, digest: bytes) -> bytes | None:
+        text: bytes | None = self._store.read(lambda txn: get_value(txn, _name(feed_id)))
+        return text if text is not None and sha256(text) == digest else None
+
+    def _asked(self, data: bytes) -> bytes:
+        """The feed of a request that its own gateway signed; raises MalformedError."""
+        try:
+            signed = sign1_decode(data)
+            version, feed_id, chain_id, nonce = fields(
+                decode(signed.payload or b""), int, bytes, str, bytes
+            )
+            self._check(signed, feed_id)
+        except (InputError, SignatureError) as error:
+            raise MalformedError(f"request: {error}") from error
+        if (version, chain_id) != (1, self._node.genesis.chain_id) or len(nonce) != NONCE_BYTES:
+            raise MalformedError("request of another version or for another chain")
+        return feed_id  # type: ignore[no-any-return]  # `fields` saw that it is bytes
+
+    def _check(self, signed: Sign1, feed_id: bytes) -> None:
+        key = self._key_of(feed_id)
+        if key is None:
+            raise MalformedError("the gateway is not enrolled, or its key is revoked")
+        wanted = {LABEL_ALG: key.alg, LABEL_KID: key.kid, LABEL_TYP: TYP_REQUEST}
+        if signed.protected_map != wanted or signed.unprotected:
+            raise MalformedError("request labels are not those of the gateway's key")
+        key.verify(sig_structure(signed.protected, signed.payload or b""), signed.signature)
+
+
+def _name(feed_id: bytes) -> str:
+    return f"configuration-{feed_id.hex()}"
+
+
+async def signed_request(signer: Signer, *, feed_id: bytes, chain_id: str, nonce: bytes) -> bytes:
+    """The gateway's request for its own configuration."""
+    protected = encode({LABEL_ALG: signer.alg, LABEL_KID: signer.kid, LABEL_TYP: TYP_REQUEST})
+    payload = encode([1, feed_id, chain_id, nonce])
+    signature = await signer.sign(sig_structure(protected, payload))
+    return sign1_encode(protected=protected, payload=payload, signature=signature)
+
+
+async def newest_version(
+    client: ChainClient, feed_id: bytes, *, genesis_sha256: bytes
+) -> tuple[int, bytes] | None:
+    """(version, digest) of a gateway's newest configuration, proven; None where it has none."""
+    key = configuration_key(feed_id)
+    part = decode_chain_part(await client.chain_part([], [key]))
+    return newest(verify_chain_part(part, trusted_genesis_sha256=genesis_sha256).states[key])
+
+
+async def publish(
+    client: ChainClient,
+    signer: FileSigner,
+    *,
+    party_id: bytes,
+    feed_id: bytes,
+    text: bytes,
+    genesis_sha256: bytes,
+    nonce: bytes,
+) -> int:
+    """Records a text as the gateway's next configuration and leaves it at the machine; its version.
+
+    The newest text again is left again under its version. Raises RefusedError, MalformedError.
+    """
+    if len(text) > TEXT_BYTES_MAX:
+        raise MalformedError(f"the configuration has {len(text)} bytes, more than {TEXT_BYTES_MAX}")
+    digest = sha256(text)
+    known = await newest_version(client, feed_id, genesis_sha256=genesis_sha256)
+    if known is not None and known[1] == digest:
+        await client.keep_configuration(feed_id, text)
+        return known[0]
+    version = known[0] + 1 if known else 1
+    status = await client.status()
+    transaction = new_transaction(
+        signer,
+        chain_id=status.chain_id,
+        kind=KIND_CONFIGURATION,
+        sender=Sender(SENDER_PARTY, party_id),
+        nonce=nonce,
+        not_after=status.height + NOT_AFTER_AHEAD,
+        body=[1, feed_id, version, digest],
+    )
+    answer = await client.submit(await sign_transaction(transaction, signer))
+    if answer.code:
+        raise RefusedError(answer.code, answer.text)
+    await client.keep_configuration(feed_id, text)
+    return version
