@@ -152,7 +152,7 @@ class Box:
                 time=self._clock.now(),
                 keys=self.keys,
                 fresh_salt=lambda: os.urandom(32),
-                stats_of=stats_of,
+                stats_of=lambda _, entries: stats_of(entries),
             )
             for item in taken:
                 self.sealed_book.apply(item.entry)

@@ -5,6 +5,7 @@ The text stays off the chain. Its digest is what the chain puts in order, so two
 version cannot both win: the second is refused here, for every machine alike.
 """
 
+from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
@@ -18,13 +19,10 @@ def configure(draft: Draft, transaction: Transaction, context: BlockContext) -> 
     require_version(version)
     if len(digest) != HASH_BYTES:
         raise Refused(Code.BODY_WRONG, "the digest is not 32 bytes")
-    gateway = draft.get("gateway", feed_id)
-    if gateway is None:
-        raise Refused(Code.GATEWAY_UNKNOWN, "no such gateway")
-    if gateway[6] is not None:
-        raise Refused(Code.GATEWAY_REVOKED, "the gateway's key is revoked")
+    gateway = gateway_row(draft, feed_id)
+    require_active(gateway)
     sender = transaction.sender
-    if sender.kind != SENDER_PARTY or sender.id != gateway[0]:
+    if sender.kind != SENDER_PARTY or sender.id != gateway.party_id:
         raise Refused(Code.UNAUTHORISED, "not the gateway's party")
     known = draft.get("configuration", feed_id)
     newest = known[0] if known else 0
