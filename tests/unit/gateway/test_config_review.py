@@ -66,7 +66,7 @@ def test_a_source_that_no_transport_takes_is_refused_before_the_start(source: st
 
 
 def test_a_driver_that_does_not_fit_its_source_is_refused_before_the_start() -> None:
-    assert ": driver: " in refusal(MAIN + DEVICE.format(id="gps", source="w1:/sys/x"))
+    assert ": source: " in refusal(MAIN + DEVICE.format(id="gps", source="w1:/sys/x"))
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\\nb"])
