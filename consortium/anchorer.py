@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from consortium.app.conflicts import FORM_ANCHORED
 from consortium.app.refusal import Code
 from consortium.errors import ChainUnavailableError
 from consortium.node import ChainNode
@@ -157,7 +158,7 @@ class Anchorer:
             return
         self._reported.add(claim.digest)
         logger.error("conflict feed=%s height=%d", claim.feed_id.hex(), claim.height)
-        await self._submit(KIND_CONFLICT, [claim.feed_id, item.head, None])
+        await self._submit(KIND_CONFLICT, [claim.feed_id, FORM_ANCHORED, item.head])
 
     async def _state(self, source: StatementSource) -> bool:
         mirrored = await source.mirror_statements(self._batch_max)

@@ -26,7 +26,11 @@ ROLE_OPERATOR: Final = 1
 ROLE_CARRIER: Final = 2
 ROLE_OWNER: Final = 3
 ROLE_READER: Final = 4
-ROLES: Final = frozenset({ROLE_OPERATOR, ROLE_CARRIER, ROLE_OWNER, ROLE_READER})
+ROLE_REGULATOR: Final = 5
+ROLE_BANK: Final = 6
+ROLE_COURT: Final = 7
+ROLE_AUDITOR: Final = 8
+ROLES: Final = frozenset(range(ROLE_OPERATOR, ROLE_AUDITOR + 1))
 
 
 def party_id_of(name: str, alg: int, spki: bytes) -> bytes:

@@ -9,12 +9,12 @@ A restored backup that sealed on looks the same as a lie: pages say "conflict", 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.block import decode_header
 from ledger.canonical import decode, encode
-from ledger.errors import FormatError, LimitError
-from ledger.head import HeadClaim, decode_head
+from ledger.errors import FormatError, LimitError, SignatureError
+from ledger.head import Head, HeadClaim, decode_head
 from ledger.merkle import verify_consistency, verify_inclusion
 from ledger.signing import PublicKey
 
@@ -23,7 +23,35 @@ CONFLICT_BYTES_MAX: Final = 64 << 10
 PROOF_ROW, PROOF_HEADER = 1, 2
 
 
-def exclude_each_other(lower: HeadClaim, higher: HeadClaim) -> bool:
+class TreesClaim(Protocol):
+    """What a head, or a witness's record of one, says of a feed's two trees."""
+
+    @property
+    def feed_id(self) -> bytes:
+        """The feed."""
+
+    @property
+    def epoch(self) -> int:
+        """Its epoch."""
+
+    @property
+    def height(self) -> int:
+        """Height of the newest block."""
+
+    @property
+    def size(self) -> int:
+        """Leaves up to there."""
+
+    @property
+    def root(self) -> bytes:
+        """Root of the leaf tree."""
+
+    @property
+    def block_root(self) -> bytes:
+        """Root of the row of headers."""
+
+
+def exclude_each_other(lower: TreesClaim, higher: TreesClaim) -> bool:
     """True where two claims of one feed and epoch cannot both be true, by themselves."""
     if (lower.feed_id, lower.epoch) != (higher.feed_id, higher.epoch):
         return False
@@ -34,7 +62,7 @@ def exclude_each_other(lower: HeadClaim, higher: HeadClaim) -> bool:
     return first.size >= second.size
 
 
-def _trees(claim: HeadClaim) -> tuple[int, bytes, bytes]:
+def _trees(claim: TreesClaim) -> tuple[int, bytes, bytes]:
     return claim.size, claim.root, claim.block_root
 
 
@@ -56,8 +84,16 @@ def conflict_of_header(
     return encode([VERSION, lower, higher, [PROOF_HEADER, header, list(path)]])
 
 
-def check_conflict(data: bytes, key: PublicKey) -> tuple[HeadClaim, HeadClaim]:
-    """Both claims, if the evidence shows a conflict under this key.
+def verify_under(head: Head, keys: Sequence[PublicKey]) -> None:
+    """Raises SignatureError unless one of a feed's keys, present or earlier, signed the head."""
+    key = next((key for key in keys if key.kid == head.claim.kid), None)
+    if key is None:
+        raise SignatureError("the head is of a key that is not the feed's")
+    head.verify(key)
+
+
+def check_conflict(data: bytes, *keys: PublicKey) -> tuple[HeadClaim, HeadClaim]:
+    """Both claims, if the evidence shows a conflict under these keys of one feed.
 
     Raises InputError or RefutedError subclasses where it does not.
     """
@@ -69,8 +105,8 @@ def check_conflict(data: bytes, key: PublicKey) -> tuple[HeadClaim, HeadClaim]:
     if type(value[1]) is not bytes or type(value[2]) is not bytes:
         raise FormatError("conflict", "heads are not byte strings")
     lower, higher = (decode_head(item) for item in value[1:3])
-    lower.verify(key)
-    higher.verify(key)
+    verify_under(lower, keys)
+    verify_under(higher, keys)
     _check_proof(lower.claim, higher.claim, value[3])
     return lower.claim, higher.claim
 

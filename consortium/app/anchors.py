@@ -104,12 +104,24 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
     draft.record(index, 4, state.feed_id, state.epoch, *values)
 
 
+def current_epoch(draft: Draft, feed_id: bytes) -> int:
+    """The feed's epoch that is open; 0 until its owner opened another."""
+    row = draft.get("epoch", feed_id)
+    return int(row[0]) if row is not None else 0
+
+
+def is_frozen(draft: Draft, feed_id: bytes, epoch: int) -> bool:
+    """Whether a conflict of this epoch, or of one after it, is on the chain."""
+    row = draft.get("frozen", feed_id)
+    return row is not None and bool(row[4] >= epoch)
+
+
 def _require_open(draft: Draft, claim: HeadClaim) -> None:
     row = gateway_row(draft, claim.feed_id)
     require_active(row)
     if claim.kid != row.kid:
         raise Refused(Code.KEY_ROTATED, "another key has followed the one that signed this head")
-    if draft.get("frozen", claim.feed_id) is not None:
+    if is_frozen(draft, claim.feed_id, claim.epoch):
         raise Refused(Code.FEED_FROZEN, "the feed is frozen by evidence of a conflict")
-    if claim.epoch != 0:
-        raise Refused(Code.EPOCH_NOT_OPEN, f"the owner has not opened epoch {claim.epoch}")
+    if claim.epoch != current_epoch(draft, claim.feed_id):
+        raise Refused(Code.EPOCH_NOT_OPEN, f"epoch {claim.epoch} is not the open one")

@@ -1,7 +1,7 @@
 """From transaction bytes to what they change, or to the refusal that they meet. Pure.
 
 Order of the checks, each with its own code: size and form, chain, expiry, replay, sender and key,
-signature, then the kind's own rules.
+signature, the right to send this kind, then the kind's own rules.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,27 +13,38 @@ from consortium.app import (
     anchors,
     configurations,
     conflicts,
+    delegations,
     devices,
+    epochs,
     gateway_keys,
     gateways,
     parties,
+    proposals,
     statements,
 )
 from consortium.app.refusal import Code, Refused
+from consortium.app.rights import KINDS_OF_GATEWAY, ROLES_OF_KIND
 from consortium.app.state import BlockContext, Draft
 from consortium.errors import MalformedError
 from consortium.transaction import (
     KIND_ANCHORS,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
+    KIND_DELEGATE,
     KIND_DEVICE,
+    KIND_END_KEY,
+    KIND_EPOCH,
     KIND_GATEWAY,
+    KIND_IDENTITY,
     KIND_MIRRORED,
     KIND_OPENED,
     KIND_PARTY,
+    KIND_PARTY_KEY,
+    KIND_PROPOSE,
     KIND_RETIRE,
     KIND_REVOKE,
     KIND_ROTATE,
+    KIND_VOTE,
     NOT_AFTER_AHEAD_MAX,
     SENDER_PARTY,
     TX_BYTES_MAX,
@@ -58,6 +69,13 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_ROTATE: gateway_keys.rotate,
     KIND_RETIRE: gateway_keys.retire,
     KIND_CONFIGURATION: configurations.configure,
+    KIND_PROPOSE: proposals.propose,
+    KIND_VOTE: proposals.vote,
+    KIND_PARTY_KEY: parties.change_key,
+    KIND_IDENTITY: parties.identify,
+    KIND_DELEGATE: delegations.delegate,
+    KIND_END_KEY: delegations.end_key,
+    KIND_EPOCH: epochs.open_epoch,
 }
 
 
@@ -104,26 +122,45 @@ def check(draft: Draft, transaction: Transaction, context: BlockContext) -> None
         raise Refused(Code.KIND_UNKNOWN, f"kind {transaction.kind}")
     if draft.is_marked(transaction.tx_id):
         raise Refused(Code.REPLAYED, "accepted before")
-    alg, spki = _sender_key(draft, transaction)
+    alg, spki = _sender_key(draft, transaction, context)
     if alg != transaction.alg:
         raise Refused(Code.KEY_NOT_SENDERS, "another algorithm than the key's")
     if not _verifies(alg, spki, transaction.tbs, transaction.signature):
         raise Refused(Code.SIGNATURE_WRONG, "the signature does not verify")
+    _require_right(draft, transaction)
 
 
-def _sender_key(draft: Draft, transaction: Transaction) -> tuple[int, bytes]:
-    """(algorithm, SPKI) of the sender's key, if it is the one named and not revoked."""
+def _sender_key(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[int, bytes]:
+    """(algorithm, SPKI) of the sender's key, if it is the one named and neither it nor the sender
+    has ended.
+    """
     sender = transaction.sender
     is_party = sender.kind == SENDER_PARTY
     known = draft.get("party" if is_party else "gateway", sender.id)
     if known is None:
         raise Refused(Code.SENDER_UNKNOWN, "the sender is not on this chain")
+    if parties.is_suspended(draft, sender.id if is_party else known[0]):
+        raise Refused(Code.PARTY_SUSPENDED, "the organisation is suspended")
     key = draft.get("signer" if is_party else "key", transaction.kid)
+    if is_party and key is None:
+        row = delegations.require_delegate(draft, transaction, context)
+        return row[3], row[4]
     if key is None or key[0] != sender.id:
         raise Refused(Code.KEY_NOT_SENDERS, "the key is not the sender's")
     if key[2] is not None:
         raise Refused(Code.KEY_REVOKED, "the key is revoked")
     return known[1], known[2]
+
+
+def _require_right(draft: Draft, transaction: Transaction) -> None:
+    sender = transaction.sender
+    if sender.kind != SENDER_PARTY:
+        allowed = transaction.kind in KINDS_OF_GATEWAY
+    else:
+        role = parties.require_party(draft, sender.id)[3]
+        allowed = role in ROLES_OF_KIND.get(transaction.kind, frozenset())
+    if not allowed:
+        raise Refused(Code.UNAUTHORISED, "the sender's role does not allow this")
 
 
 @lru_cache(maxsize=8192)

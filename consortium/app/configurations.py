@@ -5,6 +5,7 @@ The text stays off the chain. Its digest is what the chain puts in order, so two
 version cannot both win: the second is refused here, for every machine alike.
 """
 
+from consortium.app.delegations import require_feed
 from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
@@ -24,6 +25,7 @@ def configure(draft: Draft, transaction: Transaction, context: BlockContext) -> 
     sender = transaction.sender
     if sender.kind != SENDER_PARTY or sender.id != gateway.party_id:
         raise Refused(Code.UNAUTHORISED, "not the gateway's party")
+    require_feed(draft, transaction, feed_id)
     known = draft.get("configuration", feed_id)
     newest = known[0] if known else 0
     if known is not None and known[:2] == [number, digest]:

@@ -1,62 +1,111 @@
-"""Kind 8: evidence that one feed signed two histories. It freezes the feed's anchors.
+"""Kind 8: evidence against a feed, from whoever holds it. It freezes the feed's anchors.
 
-Body: [ 1, feed-id, head, other-head / null ]; null sets the head against what is anchored. Both
-heads must verify under keys of the feed, present, earlier or revoked: who signed twice is the
+Body: [ 1, feed-id, form, evidence: bstr ]
+
+    form 1: a head that excludes what is anchored        evidence = head
+    form 2: two heads that no one history holds          evidence = `ledger.conflict`
+    form 3: a run that should not have been sealed       evidence = `ledger.evidence`
+
+Heads must verify under keys of the feed, present, earlier or revoked: who signed twice is the
 point, not when.
+Form 2 holds for trees of different sizes too: it shows what the higher head's row of headers, or
+its header at the lower head's height, was then.
 """
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from consortium.app.anchors import anchored_state
 from consortium.app.gateway_row import gateway_row
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
-from consortium.transaction import Transaction, fields
+from consortium.transaction import KIND_CONFLICT, Transaction, fields
+from ledger.block import decode_run_head
+from ledger.conflict import check_conflict, exclude_each_other, verify_under
 from ledger.errors import InputError, RefutedError
-from ledger.feed import AnchorState, anchor_state_of
+from ledger.evidence import Opinion, decode_evidence, judge
 from ledger.hashing import tagged
-from ledger.head import decode_head
+from ledger.head import HeadClaim, decode_head
 from ledger.signing import PublicKey
+
+Keys = Sequence[PublicKey]
+FORM_ANCHORED, FORM_HEADS, FORM_RUN = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What evidence shows: the feed's place, digests of both sides, the largest size signed."""
+
+    feed_id: bytes
+    epoch: int
+    sides: tuple[bytes, bytes]
+    size_max: int
 
 
 def report(draft: Draft, transaction: Transaction, context: BlockContext) -> tuple[Code, ...]:
-    """Freezes the feed if the evidence holds; a feed that is frozen stays as it is."""
-    version, feed_id, head, other = fields(transaction.body, int, bytes, bytes, (bytes, type(None)))
+    """Freezes the feed's epoch if the evidence holds; one that is frozen stays as it is."""
+    version, feed_id, form, evidence = fields(transaction.body, int, bytes, int, bytes)
     require_version(version)
-    first = _signed(draft, feed_id, head)
-    second = (
-        _signed(draft, feed_id, other) if other else anchored_state(draft, feed_id, first.epoch)
-    )
-    if second is None or first.feed_id != feed_id or not _exclude(first, second):
-        raise Refused(Code.NO_CONFLICT, "the heads do not exclude each other")
-    if draft.get("frozen", feed_id) is not None:
+    row, show = gateway_row(draft, feed_id), _FORMS.get(form)
+    if show is None:
+        raise Refused(Code.BODY_WRONG, f"form {form} is not known")
+    keys = [PublicKey(alg, spki) for alg, spki in row.keys]
+    try:
+        shown = show(draft, evidence, keys)
+    except (InputError, RefutedError) as error:
+        raise Refused(Code.NO_CONFLICT, str(error)) from error
+    if shown.feed_id != feed_id:
+        raise Refused(Code.NO_CONFLICT, "the evidence is about another feed")
+    frozen = draft.get("frozen", feed_id)
+    if frozen is not None and frozen[4] >= shown.epoch:
         return (Code.ACCEPTED,)
-    digests = sorted([first.head_digest, second.head_digest])
-    evidence = tagged("wharf/conflict/1", b"".join(digests))
-    draft.put(("frozen", feed_id), evidence, context.time_ms, *digests)
-    draft.record(0, 8, feed_id, first.epoch, evidence, head, other)
+    digests = sorted(shown.sides)
+    digest = tagged("wharf/conflict/1", b"".join(digests))
+    draft.put(("frozen", feed_id), digest, context.time_ms, *digests, shown.epoch, shown.size_max)
+    draft.record(0, KIND_CONFLICT, feed_id, shown.epoch, digest, form, evidence)
     return (Code.ACCEPTED,)
 
 
-def _signed(draft: Draft, feed_id: bytes, head: bytes) -> AnchorState:
-    row = gateway_row(draft, feed_id)
-    try:
-        decoded = decode_head(head)
-        key = row.key_named(decoded.claim.kid)
-        if key is None:
-            raise Refused(Code.NO_CONFLICT, "a head is of a key that is not the feed's")
-        decoded.verify(PublicKey(*key))
-    except (InputError, RefutedError) as error:
-        raise Refused(Code.NO_CONFLICT, f"a head does not verify: {error}") from error
-    return anchor_state_of(decoded.claim)
+def _against_anchored(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
+    head = decode_head(evidence)
+    verify_under(head, keys)
+    claim = head.claim
+    anchored = anchored_state(draft, claim.feed_id, claim.epoch)
+    if anchored is None or not exclude_each_other(claim, anchored):
+        raise Refused(Code.NO_CONFLICT, "the head does not exclude what is anchored")
+    sides = (claim.digest, anchored.head_digest)
+    return Shown(claim.feed_id, claim.epoch, sides, max(claim.size, anchored.size))
 
 
-def _exclude(first: AnchorState, second: AnchorState) -> bool:
-    """Whether no one history can hold both: same height or size, but not the same trees."""
-    if (first.feed_id, first.epoch) != (second.feed_id, second.epoch):
-        return False
-    ours = (first.height, first.size, first.root, first.block_root)
-    theirs = (second.height, second.size, second.root, second.block_root)
-    lower, upper = sorted([ours, theirs])
-    crossed = lower[0] < upper[0] and lower[1] > upper[1]
-    same_place = first.height == second.height or first.size == second.size
-    return crossed or (same_place and ours != theirs)
+def _two_heads(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
+    del draft  # the evidence is enough
+    lower, higher = check_conflict(evidence, *keys)
+    return _of_claims(lower, higher)
+
+
+def _of_claims(lower: HeadClaim, higher: HeadClaim) -> Shown:
+    sides = (lower.digest, higher.digest)
+    return Shown(lower.feed_id, lower.epoch, sides, max(lower.size, higher.size))
+
+
+def _bad_run(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
+    del draft  # the evidence is enough
+    parts = decode_evidence(evidence)
+    claim = decode_head(parts.head).claim
+    key = next((key for key in keys if key.kid == claim.kid), None)
+    if key is None:
+        raise Refused(Code.NO_CONFLICT, "the head is of a key that is not the feed's")
+    judgement = judge(evidence, key)
+    if judgement.opinion != Opinion.BAD:
+        raise Refused(Code.NO_CONFLICT, f"{judgement.opinion.value}: {judgement.text}")
+    run = decode_run_head(parts.run_head)
+    return Shown(claim.feed_id, claim.epoch, (claim.digest, run.digest), claim.size)
+
+
+_FORMS: Final[Mapping[int, Callable[[Draft, bytes, Keys], Shown]]] = {
+    FORM_ANCHORED: _against_anchored,
+    FORM_HEADS: _two_heads,
+    FORM_RUN: _bad_run,
+}

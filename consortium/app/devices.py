@@ -7,6 +7,7 @@ slots, so an entry is never taken back: it can only be closed.
 
 from typing import Any, Final
 
+from consortium.app.delegations import require_feed
 from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
@@ -34,6 +35,7 @@ def record_devices(
     sender = transaction.sender
     if sender.id != (feed_id if sender.kind == SENDER_GATEWAY else gateway.party_id):
         raise Refused(Code.UNAUTHORISED, "neither the feed's gateway nor its party")
+    require_feed(draft, transaction, feed_id)
     for index, row in enumerate(rows):
         fields(row, str, int, bytes, int, (int, type(None)))
         put_slot(draft, index, party_id=gateway.party_id, feed_id=feed_id, row=row)

@@ -11,6 +11,7 @@ feed's. After the end of a feed its devices' rows are closed, so they may stand 
 from dataclasses import replace
 from typing import Final
 
+from consortium.app.delegations import require_feed
 from consortium.app.gateway_row import (
     GatewayRow,
     close_slots,
@@ -62,6 +63,7 @@ def _to_end(draft: Draft, transaction: Transaction) -> tuple[bytes, GatewayRow]:
     # Not the gateway itself: a stolen token must not be able to end the feed for ever.
     if sender.kind != SENDER_PARTY or sender.id != row.party_id:
         require_role(draft, transaction, ROLE_OPERATOR)
+    require_feed(draft, transaction, feed_id)
     return feed_id, row
 
 
@@ -80,6 +82,7 @@ def rotate(draft: Draft, transaction: Transaction, context: BlockContext) -> tup
     row = gateway_row(draft, feed_id)
     require_active(row)
     _require_own(transaction, feed_id, row, level)
+    require_feed(draft, transaction, feed_id)
     if len(row.earlier) >= EARLIER_KEYS_MAX:
         raise Refused(Code.KEYS_FULL, f"the feed has had {EARLIER_KEYS_MAX + 1} keys; enrol anew")
     change = KeyChange(

@@ -36,10 +36,14 @@ class GatewayRow:
         """Key id of the present key."""
         return kid_of(self.spki)
 
+    @property
+    def keys(self) -> list[tuple[int, bytes]]:
+        """(algorithm, SPKI) of the feed's keys, the present one first."""
+        return [(self.alg, self.spki), *((row[0], row[1]) for row in self.earlier)]
+
     def key_named(self, kid: bytes) -> tuple[int, bytes] | None:
         """(algorithm, SPKI) of the feed's key with this id, present or earlier."""
-        keys = [(self.alg, self.spki), *((row[0], row[1]) for row in self.earlier)]
-        return next((key for key in keys if kid_of(key[1]) == kid), None)
+        return next((key for key in self.keys if kid_of(key[1]) == kid), None)
 
 
 def gateway_row(draft: Draft, feed_id: bytes) -> GatewayRow:

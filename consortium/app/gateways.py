@@ -6,12 +6,12 @@ device = [ device-id, slot, descriptor-hash, from-ms ]
 
 from typing import Any, Final
 
+from consortium.app.delegations import require_feed
 from consortium.app.devices import put_slot
-from consortium.app.parties import require_new_key, require_role, require_version
+from consortium.app.parties import require_new_key, require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
 from consortium.transaction import Transaction, fields
-from ledger.chain_genesis import ROLE_CARRIER, ROLE_OPERATOR, ROLE_OWNER
 from ledger.errors import AnchorKeyError, FormatError
 from ledger.feed import feed_id_of_leaf
 from ledger.hashing import leaf_hash
@@ -28,7 +28,7 @@ def enrol(draft: Draft, transaction: Transaction, context: BlockContext) -> tupl
         transaction.body, int, bytes, int, bytes, bytes, str, int, list
     )
     require_version(version)
-    require_role(draft, transaction, ROLE_OPERATOR, ROLE_CARRIER, ROLE_OWNER)
+    require_feed(draft, transaction, feed_id)
     if level not in LEVELS or not 0 < len(name) <= NAME_CHARACTERS_MAX:
         raise Refused(Code.BODY_WRONG, "level or name out of range")
     _check_key_and_feed(alg, spki, feed_id, genesis_leaf)

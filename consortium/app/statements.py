@@ -7,6 +7,7 @@ Opened:   [ 1, [+ [feed-id, epoch, height, audience, block-digest, ok]] ]
 from typing import Any, Final
 
 from consortium.app.anchors import each
+from consortium.app.delegations import require_feed
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
@@ -46,6 +47,7 @@ def _each_statement(
 
     def handle(fork: Draft, index: int, item: object) -> None:
         row = _checked(fork, item, types)
+        require_feed(fork, transaction, row[0])
         mark = tagged("wharf/stated/1", encode([record, *row, party_id]))
         if not fork.is_marked(mark):
             fork.mark(mark)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from consortium.app.application import Application
 from consortium.app.apply import HANDLERS
 from consortium.app.refusal import Code
+from consortium.app.rights import ROLES_OF_KIND
 from consortium.app.state import genesis_state
 from consortium.errors import LocalError
 from consortium.transaction import (
@@ -31,6 +32,7 @@ from consortium.transaction import (
     decode_transaction,
 )
 from ledger.chain_genesis import party_id_of
+from ledger.conflict import conflict_of_heads as two
 from ledger.cose import sign1_decode, sign1_encode
 from ledger.signing import ES256, P256_ORDER, kid_of, low_s
 from tests.fakes.gateway_feed import GatewayFeed
@@ -181,10 +183,18 @@ GOOD = tx(KIND_PARTY, PARTY_BODY)
         (tx(KIND_MIRRORED, [1, [[FEED.feed_id, 0]]]), Code.BODY_WRONG),
         (tx(KIND_OPENED, [1, [[FEED.feed_id, 0, 0, 1 << 16, DIGEST, True]]]), Code.BODY_WRONG),
         (gateway_tx(FEED, KIND_MIRRORED, [1, [[FEED.feed_id, 0, 0, DIGEST]]]), Code.UNAUTHORISED),
-        (tx(KIND_CONFLICT, [1, FEED.feed_id, FEED.head(1), FEED.head(2)]), Code.NO_CONFLICT),
-        (tx(KIND_CONFLICT, [1, FEED.feed_id, FEED.head(1), None]), Code.NO_CONFLICT),
-        (tx(KIND_CONFLICT, [1, FEED.feed_id, OTHER.head(1), FEED.head(1)]), Code.NO_CONFLICT),
-        (tx(KIND_CONFLICT, [1, OTHER.feed_id, OTHER.head(1), OTHER.head(0)]), Code.GATEWAY_UNKNOWN),
+        (
+            tx(KIND_CONFLICT, [1, FEED.feed_id, 2, two(FEED.head(1), FEED.head(2))]),
+            Code.NO_CONFLICT,
+        ),
+        (tx(KIND_CONFLICT, [1, FEED.feed_id, 1, FEED.head(1)]), Code.NO_CONFLICT),
+        (
+            tx(KIND_CONFLICT, [1, FEED.feed_id, 2, two(OTHER.head(1), FEED.head(1))]),
+            Code.NO_CONFLICT,
+        ),
+        (tx(KIND_CONFLICT, [1, OTHER.feed_id, 1, OTHER.head(1)]), Code.GATEWAY_UNKNOWN),
+        (tx(KIND_CONFLICT, [1, FEED.feed_id, 3, b"evidence"]), Code.NO_CONFLICT),
+        (tx(KIND_CONFLICT, [1, FEED.feed_id, 4, FEED.head(1)]), Code.BODY_WRONG),
     ],
 )
 def test_a_hostile_transaction_has_its_named_refusal_and_leaves_the_state(
@@ -194,7 +204,7 @@ def test_a_hostile_transaction_has_its_named_refusal_and_leaves_the_state(
 
 
 def test_every_kind_has_a_handler_and_every_code_one_name() -> None:
-    assert {*range(1, 9), 16, 17, KIND_CONFIGURATION} <= set(HANDLERS)
+    assert set(range(1, 19)) == set(HANDLERS) == set(ROLES_OF_KIND)
     assert len(Code.__members__) == len(set(Code))
 
 
@@ -338,8 +348,8 @@ def test_evidence_of_two_histories_freezes_the_feed_and_names_both_sides() -> No
     chain = chain_with_feed()
     fork = GatewayFeed("cold room").grow(3, "another history")
     for body in (
-        [1, FEED.feed_id, fork.head(1), None],
-        [1, FEED.feed_id, fork.head(2), FEED.head(2)],
+        [1, FEED.feed_id, 1, fork.head(1)],
+        [1, FEED.feed_id, 2, two(fork.head(2), FEED.head(2))],
     ):
         frozen = chain_with_feed()
         assert frozen.block(tx(KIND_CONFLICT, body, "carrier"))[0].code == Code.ACCEPTED
@@ -354,7 +364,7 @@ def test_a_higher_head_with_fewer_leaves_is_a_conflict() -> None:
     chain = chain_with_feed()
     short = GatewayFeed("cold room").grow(4)
     short.sizes = [2, 3, 4, 5]
-    body = [1, FEED.feed_id, short.head(3), None]
+    body = [1, FEED.feed_id, 1, short.head(3)]
     assert chain.block(tx(KIND_CONFLICT, body))[0].code == Code.ACCEPTED
 
 
@@ -419,7 +429,7 @@ def test_the_same_admission_or_enrolment_again_changes_nothing() -> None:
 def test_heads_of_two_epochs_do_not_exclude_each_other() -> None:
     chain = chain_with_feed()
     fork = GatewayFeed("cold room").grow(2, "another history")
-    body = [1, FEED.feed_id, fork.head(1, epoch=1), FEED.head(1)]
+    body = [1, FEED.feed_id, 2, two(fork.head(1, epoch=1), FEED.head(1))]
     assert code_of(chain, tx(KIND_CONFLICT, body)) == Code.NO_CONFLICT
 
 
