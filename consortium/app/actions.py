@@ -71,11 +71,11 @@ def _restore(draft: Draft, row: Row, context: BlockContext) -> None:
 def _admit(draft: Draft, row: Row, context: BlockContext) -> None:
     *party, scheme, number, verifier = row
     party_id = put_new_party(draft, party, context)
-    put_identity(draft, party_id, [scheme, number, verifier], context)
+    put_identity(draft, party_id, [scheme, number, verifier], context=context)
 
 
 def _next_key(draft: Draft, row: Row, context: BlockContext) -> None:
-    put_party_key(draft, row[0], row[1:], context)
+    put_party_key(draft, row[0], row[1:], context=context)
 
 
 ACTIONS: Final[Mapping[int, Action]] = {
@@ -112,7 +112,7 @@ def concerned(draft: Draft, action: object) -> bytes | None:
     return known.concerned(draft, row)
 
 
-def carry_out(draft: Draft, action: object, proposer: bytes, context: BlockContext) -> None:
+def carry_out(draft: Draft, action: object, *, proposer: bytes, context: BlockContext) -> None:
     """Does what was decided; refuses what does not fit the state as it is now.
 
     Who proposes an admission says that it verified the legal id.

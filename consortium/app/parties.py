@@ -63,11 +63,11 @@ def change_key(draft: Draft, transaction: Transaction, context: BlockContext) ->
     """Gives the sending party another key from this block on; the same again changes nothing."""
     version, alg, spki, proof = fields(transaction.body, int, int, bytes, bytes)
     require_version(version)
-    put_party_key(draft, transaction.sender.id, [alg, spki, proof], context)
+    put_party_key(draft, transaction.sender.id, [alg, spki, proof], context=context)
     return (Code.ACCEPTED,)
 
 
-def put_party_key(draft: Draft, party_id: bytes, row: list[Any], context: BlockContext) -> None:
+def put_party_key(draft: Draft, party_id: bytes, row: list[Any], *, context: BlockContext) -> None:
     """Ends a party's key, ended already or not, and sets (algorithm, key, proof) as its next."""
     alg, spki, proof = row
     party = require_party(draft, party_id)
@@ -102,11 +102,11 @@ def identify(draft: Draft, transaction: Transaction, context: BlockContext) -> t
     require_version(version)
     if party_id == transaction.sender.id:
         raise Refused(Code.UNAUTHORISED, "nobody verifies its own legal id")
-    put_identity(draft, party_id, [scheme, number, transaction.sender.id], context)
+    put_identity(draft, party_id, [scheme, number, transaction.sender.id], context=context)
     return (Code.ACCEPTED,)
 
 
-def put_identity(draft: Draft, party_id: bytes, row: list[Any], context: BlockContext) -> None:
+def put_identity(draft: Draft, party_id: bytes, row: list[Any], *, context: BlockContext) -> None:
     """Adds (scheme, number, verifier) to what is said of a party; nothing said is taken back."""
     require_party(draft, party_id)
     require_legal_id(row[0], row[1])

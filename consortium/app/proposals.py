@@ -79,7 +79,9 @@ def propose(draft: Draft, transaction: Transaction, context: BlockContext) -> tu
     if not context.height <= until <= context.height + NOT_AFTER_AHEAD_MAX:
         raise Refused(Code.BODY_WRONG, f"until is not within {NOT_AFTER_AHEAD_MAX} heights")
     about = concerned(draft, action)
-    carry_out(draft.fork(), action, proposer, context)  # what cannot be done is not asked for
+    carry_out(
+        draft.fork(), action, proposer=proposer, context=context
+    )  # what cannot be done is not asked for
     proposal = Proposal(
         action=action, proposer=proposer, until=until, opened_ms=context.time_ms,
         yes=() if proposer == about else (proposer,),
@@ -128,7 +130,7 @@ def _settle(
     eligible = voters(draft) - {concerned(draft, proposal.action)}
     needed = votes_needed(len(eligible), context.rules.votes_min)
     if len(eligible.intersection(proposal.yes)) >= needed:
-        carry_out(draft, proposal.action, proposal.proposer, context)
+        carry_out(draft, proposal.action, proposer=proposal.proposer, context=context)
         proposal = replace(proposal, status=PASSED, closed_ms=context.time_ms)
     elif len(eligible.difference(proposal.no)) < needed:
         proposal = replace(proposal, status=REJECTED, closed_ms=context.time_ms)
