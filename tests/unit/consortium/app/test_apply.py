@@ -17,7 +17,6 @@ from consortium.app.state import genesis_state
 from consortium.errors import LocalError
 from consortium.transaction import (
     KIND_ANCHORS,
-    KIND_CONFIGURATION,
     KIND_CONFLICT,
     KIND_DEVICE,
     KIND_MIRRORED,
