@@ -14,6 +14,7 @@ import lmdb
 from consortium.app.state import ChainState, Outcome
 from consortium.errors import ChainStoreError, DoubleSignError
 from ledger.canonical import decode, encode
+from ledger.comet import Validator
 from ledger.frontier import Frontier
 from ledger.hashing import leaf_hash, node_hash
 from ledger.merkle import dyadic_parts
@@ -71,10 +72,10 @@ class StateStore:
         self._env, opened = _open(
             home / STATE_FOLDER,
             genesis_digest=genesis_digest,
-            databases=("map", "leaves", "nodes", "marks", "expiry", "index"),
+            databases=("map", "leaves", "nodes", "marks", "expiry", "index", "changes"),
         )
         self._meta, self._map, self._leaves, self._nodes, *rest = opened
-        self._marks, self._expiry, self._index = rest
+        self._marks, self._expiry, self._index, self._changes = rest
 
     def close(self) -> None:
         """Closes the store."""
@@ -110,14 +111,43 @@ class StateStore:
         with self._env.begin(db=self._meta) as lmdb_txn:
             return bytes(lmdb_txn.get(_RESULTS))
 
-    def commit(self, outcome: Outcome, results_hash: bytes) -> None:
-        """Writes a block's outcome in one synced transaction."""
+    def commit(
+        self,
+        outcome: Outcome,
+        results_hash: bytes,
+        *,
+        next_set: tuple[Validator, ...] | None = None,
+    ) -> None:
+        """Writes a block's outcome in one synced transaction; `next_set`: validators, if they
+        changed.
+        """
         try:
             with self._env.begin(write=True) as lmdb_txn:
                 self._write(lmdb_txn, outcome)
+                if next_set is not None:
+                    # The header that names the next set is the one after this block's.
+                    row = encode([[[item.key, item.power] for item in next_set], None])
+                    lmdb_txn.put(_u64(outcome.height + 1), row, db=self._changes)
                 lmdb_txn.put(_RESULTS, results_hash, db=self._meta)
         except lmdb.Error as error:
             raise ChainStoreError(f"cannot commit height {outcome.height}: {error}") from error
+
+    def changes(self) -> list[tuple[int, list[Any], list[Any] | None]]:
+        """(height of the header that names it, next validator set, that signed header when it is
+        archived) of every change, heights ascending; sets and headers as values.
+        """
+        with self._env.begin(db=self._changes) as lmdb_txn:
+            return [(_number(key), *decode(value)) for key, value in lmdb_txn.cursor()]
+
+    def archive_change(self, height: int, signed_header: object) -> None:
+        """Keeps the signed header of a change for ever: later proofs need it."""
+        with self._env.begin(write=True, db=self._changes) as lmdb_txn:
+            next_set, _ = decode(lmdb_txn.get(_u64(height)))
+            lmdb_txn.put(_u64(height), encode([next_set, signed_header]))
+
+    def oldest_unarchived_change(self) -> int | None:
+        """Height of the first header of a change that is not archived yet."""
+        return next((height for height, _, header in self.changes() if header is None), None)
 
     def _write(self, lmdb_txn: Any, outcome: Outcome) -> None:
         for key, value in outcome.puts.items():
