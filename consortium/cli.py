@@ -16,10 +16,17 @@ from consortium.errors import ConsortiumError
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 64
+ENGINES = ("embedded", "cometbft")
 
 _EXAMPLES = """examples:
   wharf chain init --home ~/chain --chain-id acme-1 --party "ACME Cold Stores"
-  wharf chain run --engine embedded --home ~/chain --listen 0.0.0.0:7411
+  wharf chain run --home ~/chain --listen 0.0.0.0:7411
+  wharf chain install
+  wharf chain init --localnet 4 --home ~/net --chain-id try-1
+  wharf chain init --engine cometbft --home ~/chain --chain-id cold-1 --party "ACME" \\
+      --node 0.0.0.0:26656 --external chain.acme.example:26656
+  wharf chain found --home ~/chain --date 2026-11-24 acme.json borealis.json nordkai.json
+  wharf chain run --engine cometbft --home ~/chain
   wharf chain enrol wharf1-gwFQ... --home ~/chain
   wharf chain status --home ~/chain --json
 """
@@ -53,6 +60,7 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
     _add(words, "reader-key", "print the key by which gateways let this machine read", _reader_key)
     revoke = _add(words, "revoke", "revoke a gateway's key from now on", _revoke)
     revoke.add_argument("feed", metavar="FEED", help="the gateway's feed id, 32 hex digits")
+    _add_comet(words)
     _add(words, "status", "height, log and gateways of a running chain machine", _status)
 
 
@@ -66,22 +74,65 @@ def _add(words: Any, name: str, text: str, run: Callable[[argparse.Namespace], i
     return parser
 
 
+def _add_comet(words: Any) -> None:
+    """The words of a chain of several organisations."""
+    from consortium.comet import commands
+
+    install = words.add_parser("install", help="build the pinned CometBFT for this user")
+    install.add_argument("--json", action="store_true", help="print JSON")
+    install.set_defaults(run=_guarded(lambda args: commands.install(args, _print)))
+    found = _add(
+        words, "found", "make the genesis document of all founders' cards",
+        lambda args: commands.found(args, _print),
+    )  # fmt: skip  # one word
+    found.add_argument("cards", nargs="+", type=Path, metavar="CARD", help="every founder's card")
+    found.add_argument("--date", required=True, metavar="DAY", help="the chain's first day, UTC")
+    found.add_argument(
+        "--votes", type=int, metavar="N", help="yes votes to admit (default: more than 2/3)"
+    )
+    _run_options(_add(words, "application", "the half of `run` that CometBFT asks", _application))
+    local = _add(words, "localnet", "found and run a local network until Ctrl-C", commands.localnet)
+    local.add_argument("--organisations", type=int, default=4, metavar="N", help="default: 4")
+    local.add_argument("--chain-id", default="localnet", metavar="NAME", help="default: localnet")
+    _port_option(local)
+
+
+def _port_option(parser: argparse.ArgumentParser) -> None:
+    from consortium.comet.commands import LOCAL_PORT
+
+    parser.add_argument(
+        "--first-port", type=int, default=LOCAL_PORT, metavar="PORT", help="default: %(default)s"
+    )
+
+
 def _add_init(words: Any) -> None:
     init = _add(words, "init", "make keys, genesis document, certificate and configuration", _init)
     init.add_argument(
         "--chain-id", required=True, metavar="NAME", help="1 to 50 characters, for ever"
     )
-    init.add_argument("--party", required=True, metavar="NAME", help="your organisation")
+    init.add_argument("--party", metavar="NAME", help="your organisation")
     init.add_argument(
         "--listen", default="127.0.0.1:7411", metavar="HOST:PORT", help="default: %(default)s"
     )
+    init.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="default: embedded")
+    init.add_argument(
+        "--node", default="127.0.0.1:26656", metavar="HOST:PORT",
+        help="cometbft: where other validators reach this one (default: %(default)s)",
+    )  # fmt: skip  # one option
+    init.add_argument(
+        "--external", default="", metavar="HOST:PORT", help="cometbft: what they dial, if other"
+    )
+    init.add_argument("--localnet", type=int, metavar="N", help="a whole network in this folder")
+    _port_option(init)
 
 
 def _add_run(words: Any) -> None:
     run = _add(words, "run", "run the chain machine until SIGTERM or Ctrl-C", _run)
-    run.add_argument(
-        "--engine", choices=("embedded",), default="embedded", help="default: embedded"
-    )
+    run.add_argument("--engine", choices=ENGINES, help="default: what the folder was made for")
+    _run_options(run)
+
+
+def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--listen", metavar="HOST:PORT", help="instead of the configuration's; port 0: any"
     )
@@ -112,8 +163,16 @@ def _print(args: argparse.Namespace, values: dict[str, Any]) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
+    from consortium.comet import commands
     from consortium.founding import found_chain
 
+    if args.localnet is not None:
+        return commands.init_localnet(args, _print)
+    if not args.party:
+        print("wharf chain init: --party NAME says whose machine this is", file=sys.stderr)
+        return EXIT_USAGE
+    if args.engine == ENGINES[1]:
+        return commands.init_founder(args, _print)
     founded = found_chain(
         args.home,
         chain_id=args.chain_id,
@@ -134,6 +193,31 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from consortium.config import ENGINE_COMETBFT, ENGINE_EMBEDDED, read_config
+
+    made_for = ENGINE_COMETBFT if read_config(args.home).has_comet else ENGINE_EMBEDDED
+    if args.engine not in (None, made_for):
+        print(
+            f"wharf chain run: {args.home} was made for --engine {made_for}; `wharf chain init "
+            f"--engine {args.engine}` makes another folder",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    if made_for == ENGINE_COMETBFT:
+        from consortium.comet.commands import run_pair
+
+        return run_pair(args)
+    return _serve(args, made_for, watch=lambda _: None)
+
+
+def _application(args: argparse.Namespace) -> int:
+    from consortium.comet.commands import stop_with_parent
+    from consortium.config import ENGINE_COMETBFT
+
+    return _serve(args, ENGINE_COMETBFT, watch=stop_with_parent)
+
+
+def _serve(args: argparse.Namespace, engine: str, *, watch: Callable[[asyncio.Event], None]) -> int:
     from consortium.compose import run_chain
     from consortium.config import read_config
     from consortium.plugs import plug_in
@@ -147,12 +231,14 @@ def _run(args: argparse.Namespace) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        watch(stop)
         # One line that programs may wait for: the chain machine is ready.
         await run_chain(
             config,
             stop=stop,
             plug=plug_in,
             ready=lambda port: print(f"listening {host}:{port}", flush=True),
+            engine=engine,
         )
 
     asyncio.run(main())

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import grpc
 
+from consortium.abci_pb.abci_pb2 import Request, Response
 from consortium.anchorer import Anchorer, HeadSource, PartyIdentity, StatementSource
+from consortium.comet.abci_server import AbciServer
+from consortium.comet.engine import CometEngine
+from consortium.comet.files import ABCI_SOCKET_NAME, RPC_SOCKET_NAME
+from consortium.comet.rpc import NodeRpc
 from consortium.config import (
     CERTIFICATE_NAME,
+    ENGINE_EMBEDDED,
     GENESIS_NAME,
     LOCK_NAME,
     TLS_KEY_NAME,
@@ -89,11 +95,11 @@ def own_party(config: ChainConfig, genesis: Genesis) -> PartyIdentity:
     raise ConfigError(f"{config.party.key}: no party of the genesis document has this key")
 
 
-def lock_home(home: Path) -> int:
+def lock_home(home: Path, name: str = LOCK_NAME) -> int:
     """A descriptor that holds the folder for this process; raises ConfigError if another one
     does.
     """
-    descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(home / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -115,6 +121,49 @@ def make_engine(home: Path, genesis: Genesis) -> tuple[EmbeddedEngine, StateStor
     return engine, state
 
 
+def make_comet_engine(config: ChainConfig, genesis: Genesis) -> tuple[CometEngine, StateStore]:
+    """Opens the state store for a CometBFT node; call it on the thread that shall own it."""
+    state = StateStore(config.home, genesis.digest)
+    engine = CometEngine(
+        genesis=genesis,
+        store=state,
+        rpc=NodeRpc(config.home / RPC_SOCKET_NAME),
+        clock_ns=time.time_ns,
+        mono_s=time.monotonic,
+        keep_blocks=config.comet.keep_blocks,
+    )
+    return engine, state
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What an open engine needs beside the node: tasks, and a wait until others may connect."""
+
+    tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    ready: asyncio.Event | None = None
+
+
+async def _open_engine(node: ChainNode, config: ChainConfig, engine: str) -> _Running:
+    if engine == ENGINE_EMBEDDED:
+        await node.open(lambda: make_engine(config.home, node.genesis))
+        return _Running()
+    made: list[CometEngine] = []
+
+    def make() -> tuple[CometEngine, StateStore]:
+        opened = make_comet_engine(config, node.genesis)
+        made.append(opened[0])
+        return opened
+
+    await node.open(make)
+    comet, ready = made[0], asyncio.Event()
+
+    async def answer(requests: Sequence[Request]) -> Sequence[Response]:
+        return await node.on_thread(lambda: [comet.abci.answer(item) for item in requests])
+
+    server = AbciServer(config.home / ABCI_SOCKET_NAME, answer)
+    return _Running([lambda: server.run(ready.set), lambda: comet.follow(node.on_thread)], ready)
+
+
 def _new_nonce() -> bytes:
     return os.urandom(NONCE_BYTES)
 
@@ -125,8 +174,11 @@ async def run_chain(
     stop: asyncio.Event,
     plug: Plug = no_plugins,
     ready: Callable[[int], None],
+    engine: str = ENGINE_EMBEDDED,
 ) -> None:
     """Runs a chain machine until `stop` is set. `ready` is called once with the TLS port.
+
+    With ENGINE_COMETBFT this is the application of a node that somebody else starts.
 
     Raises ConsortiumError subclasses where it cannot start or go on.
     """
@@ -135,8 +187,8 @@ async def run_chain(
     lock = lock_home(config.home)
     node = ChainNode(genesis=genesis, clock_ns=time.time_ns, waiting_max=config.server.waiting_max)
     try:
-        await node.open(lambda: make_engine(config.home, genesis))
-        await _run_open(config, node, party, stop=stop, plug=plug, ready=ready)
+        running = await _open_engine(node, config, engine)
+        await _run_open(config, node, party, running, stop=stop, plug=plug, ready=ready)
     except BaseExceptionGroup as group:  # a task's own error says more than the group around it
         ours = group.subgroup(ConsortiumError)
         if ours is None:
@@ -157,6 +209,7 @@ async def _run_open(
     config: ChainConfig,
     node: ChainNode,
     party: PartyIdentity,
+    engine: _Running,
     *,
     stop: asyncio.Event,
     plug: Plug,
@@ -194,8 +247,10 @@ async def _run_open(
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(call())
-                for call in (node.make_blocks, anchorer.run, *plugins.tasks)
+                for call in (*engine.tasks, node.make_blocks, anchorer.run, *plugins.tasks)
             ]
+            if engine.ready is not None:
+                await engine.ready.wait()
             ready(port)
             await stop.wait()
             await asyncio.gather(server.stop(STOP_GRACE_S), operator_server.stop(STOP_GRACE_S))

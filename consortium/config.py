@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from consortium.errors import ConfigError
 
+ENGINE_EMBEDDED: Final = "embedded"
+ENGINE_COMETBFT: Final = "cometbft"
 CONFIG_NAME: Final = "chain.toml"
 GENESIS_NAME: Final = "genesis.cbor"
 VALIDATOR_KEY_NAME: Final = "validator_key.pem"
@@ -18,6 +20,7 @@ CERTIFICATE_NAME: Final = "tls_certificate.pem"
 TLS_KEY_NAME: Final = "tls_key.pem"
 OPERATOR_SOCKET_NAME: Final = "operator.sock"
 LOCK_NAME: Final = "lock"
+PAIR_LOCK_NAME: Final = "pair.lock"
 READ_MODEL_NAME: Final = "read_model.sqlite"
 UNIX_PATH_BYTES_MAX: Final = 107  # Linux, sun_path
 
@@ -48,6 +51,23 @@ class AnchoringConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CometConfig:
+    """The CometBFT node beside this machine, where there is one. Addresses are host:port.
+
+    `listen`: where the other validators reach it; `external`: what they dial, if that differs;
+    `peers`: `id@host:port` of the others, separated by commas; `keep_blocks`: how many blocks stay
+    on this disk, 0: all; `metrics`: where its own Prometheus numbers are served, "": nowhere.
+    """
+
+    listen: str = "127.0.0.1:26656"
+    external: str = ""
+    peers: str = ""
+    keep_blocks: int = 0  # 0, or 1,000 to 1,000,000,000
+    metrics: str = ""
+    log_level: str = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainConfig:
     """All of it, with the folder that it stands in."""
 
@@ -55,6 +75,8 @@ class ChainConfig:
     party: PartyConfig
     server: ServerConfig = ServerConfig()
     anchoring: AnchoringConfig = AnchoringConfig()
+    comet: CometConfig = CometConfig()
+    has_comet: bool = False  # the file has a section [comet]: this folder is of that engine
 
     @property
     def operator_socket(self) -> Path:
@@ -67,11 +89,13 @@ _RANGES: Final = {
     "sessions_max": (1, 10_000),
     "interval_ms": (10, 3_600_000),
     "batch_max": (1, 512),
+    "keep_blocks": (0, 1_000_000_000),
 }
 _SECTIONS: Final[dict[str, type]] = {
     "party": PartyConfig,
     "server": ServerConfig,
     "anchoring": AnchoringConfig,
+    "comet": CometConfig,
 }
 
 TEMPLATE: Final = """\
@@ -89,6 +113,15 @@ sessions_max = 200           # gossip sessions at a time
 [anchoring]
 interval_ms = 500            # how often heads and statements are put on the chain
 batch_max = 256              # how many in one transaction
+"""
+
+COMET_TEMPLATE: Final = """
+[comet]
+listen = "{listen}"   # where the other validators reach this one
+external = "{external}"       # what they dial, where that is another address
+peers = "{peers}"      # id@host:port of the others, separated by commas
+keep_blocks = 0              # 0: all; else how many stay on this disk
+metrics = ""                 # host:port of the node's own Prometheus numbers
 """
 
 
@@ -109,7 +142,7 @@ def read_config(home: Path) -> ChainConfig:
         name: _record(path, text, (name, section), tables.get(name, {}))
         for name, section in _SECTIONS.items()
     }
-    return ChainConfig(home=home, **records)
+    return ChainConfig(home=home, has_comet="comet" in tables, **records)
 
 
 def _record(path: Path, text: str, section: tuple[str, type], table: Any) -> Any:

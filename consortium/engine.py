@@ -19,6 +19,7 @@ from typing import Any, Final
 from consortium.app.application import Application, FinalizedBlock
 from consortium.app.apply import TxResult
 from consortium.app.state import genesis_state
+from consortium.chain_engine import Proven, Tell, submitted
 from consortium.comet_block import (
     FLAG_COMMIT,
     NO_EVIDENCE_HASH,
@@ -110,6 +111,30 @@ class EmbeddedEngine:
         if self._last.signed is None:
             raise ChainStoreError("the chain has no block")
         return self._last.signed
+
+    @property
+    def proven(self) -> Proven | None:
+        """The newest state with its header: this engine proves every state at once."""
+        return Proven(self.application.state, self.signed_header) if self._last.signed else None
+
+    @property
+    def pending(self) -> int:
+        """Nothing: what is taken is in a block at once."""
+        return 0
+
+    async def until_proven(self) -> Proven:
+        """The newest state with its header."""
+        return Proven(self.application.state, self.signed_header)
+
+    def take(self, batch: Sequence[bytes], tell: Tell) -> None:
+        """Makes a block of all that may wait for one, and tells every transaction's fate."""
+        now_ms = self._clock_ns() // 1_000_000
+        checks = [self.application.check_tx(data, time_ms=now_ms) for data in batch]
+        good = [data for data, check in zip(batch, checks, strict=True) if check.code == 0]
+        height, results = self.produce(good) if good else (None, ())
+        delivered = iter(results)
+        for index, (data, check) in enumerate(zip(batch, checks, strict=True)):
+            tell(index, submitted(data, check if check.code else next(delivered), height))
 
     def produce(self, txs: Sequence[bytes]) -> tuple[int | None, tuple[TxResult, ...]]:
         """(height, results) of a new block, committed and under a signed header on return.

@@ -62,14 +62,15 @@ def found_chain(
     )
     decode_genesis(genesis.encode())
     certificate = make_certificate(home / CERTIFICATE_NAME, home / TLS_KEY_NAME, now)
-    text = TEMPLATE.format(name=_toml_text(party_name), listen=listen)
+    text = TEMPLATE.format(name=toml_text(party_name), listen=listen)
     write_private(home / CONFIG_NAME, text.encode())
     # Last: a folder with a genesis document is a whole one.
     write_private(home / GENESIS_NAME, genesis.encode())
     return Founded(genesis.digest, certificate)
 
 
-def _toml_text(text: str) -> str:
+def toml_text(text: str) -> str:
+    """A name in quotes as TOML wants it; raises ConfigError for what would need escapes."""
     if any(ord(character) < 32 or character in '"\\' for character in text):
         raise ConfigError("the party's name has a quote, backslash or control character")
     return f'"{text}"'

@@ -9,15 +9,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from consortium.app.anchors import anchored_state
-from consortium.app.apply import TxResult, decode_checked
-from consortium.app.refusal import Code, Refused
 from consortium.app.state import ChainState, Draft
-from consortium.engine import EmbeddedEngine
-from consortium.errors import ChainUnavailableError, MalformedError
+from consortium.chain_engine import Engine, Fate, Proven, Tell
+from consortium.errors import ChainUnavailableError
 from consortium.queries import (
     anchor_places,
     build_chain_part,
@@ -70,17 +70,18 @@ class ChainNode:
         self._clock_ns = clock_ns
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(waiting_max)
         self._thread = ThreadPoolExecutor(1, "chain")
-        self._engine: EmbeddedEngine | None = None
+        self._engine: Engine | None = None
         self._log: StateStore | None = None
 
-    async def open(self, make_engine: Callable[[], tuple[EmbeddedEngine, StateStore]]) -> Self:
+    async def open(self, make_engine: Callable[[], tuple[Engine, StateStore]]) -> Self:
         """Opens stores and engine on their own thread; raises LocalError subclasses."""
-        self._engine, self._log = await self._run(make_engine)
-        logger.info("chain_opened chain_id=%s height=%d", self.genesis.chain_id, self.engine.height)
+        engine, self._log = await self.on_thread(make_engine)
+        self._engine, height = engine, engine.application.height
+        logger.info("chain_opened chain_id=%s height=%d", self.genesis.chain_id, height)
         return self
 
     @property
-    def engine(self) -> EmbeddedEngine:
+    def engine(self) -> Engine:
         """The engine, once open."""
         if self._engine is None:
             raise ChainUnavailableError("the chain is not open")
@@ -91,13 +92,14 @@ class ChainNode:
         """The newest committed state (immutable, so it may be read from any thread)."""
         return self.engine.application.state
 
-    async def _run(self, call: Callable[[], T]) -> T:
+    async def on_thread(self, call: Callable[[], T]) -> T:
+        """The call's result, from the thread that owns engine and stores."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def aclose(self) -> None:
         """Closes the stores on their thread."""
         if self._engine is not None:
-            await self._run(self._engine.close)
+            await self.on_thread(self._engine.close)
         self._thread.shutdown()
 
     async def submit(self, data: bytes) -> Submitted:
@@ -125,30 +127,13 @@ class ChainNode:
             while len(batch) < BLOCK_TXS_MAX and size_bytes < bound and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
                 size_bytes += len(batch[-1].data)
+            tell = _teller(asyncio.get_running_loop(), batch)
             try:
-                answers = await self._run(lambda batch=batch: self._take([b.data for b in batch]))  # type: ignore[misc]  # bound now, used before the next round
+                await self.on_thread(partial(self.engine.take, [item.data for item in batch], tell))
             except BaseException:  # their senders must not wait for ever; the error goes on up
                 for waiting in batch:
                     waiting.done.cancel()
                 raise
-            for waiting, answer in zip(batch, answers, strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(answer)
-
-    def _take(self, batch: Sequence[bytes]) -> list[Submitted]:
-        """On the chain's thread: a block of all that may wait for one; every transaction's fate."""
-        application = self.engine.application
-        now_ms = self._clock_ns() // 1_000_000
-        checks = [application.check_tx(data, time_ms=now_ms) for data in batch]
-        good = [data for data, check in zip(batch, checks, strict=True) if check.code == 0]
-        if not good:
-            return [_fate(*pair, None) for pair in zip(batch, checks, strict=True)]
-        height, results = self.engine.produce(good)
-        delivered = iter(results)
-        return [
-            _fate(data, check if check.code else next(delivered), height)
-            for data, check in zip(batch, checks, strict=True)
-        ]
 
     async def submit_signed(
         self, signer: Signer, *, kind: int, sender: Sender, body: object, nonce: bytes
@@ -160,7 +145,7 @@ class ChainNode:
             kind=kind,
             sender=sender,
             nonce=nonce,
-            not_after=self.engine.height + NOT_AFTER_AHEAD,
+            not_after=self.engine.application.height + NOT_AFTER_AHEAD,
             body=body,
         )
         return await self.submit(await sign_transaction(transaction, signer))
@@ -168,17 +153,20 @@ class ChainNode:
     async def chain_part(self, selectors: object, keys: object) -> bytes:
         """The encoded chain part for selected leaves and keys (`consortium.wire`)."""
 
+        proven = await self.engine.until_proven()
+
         def part() -> bytes:
             indexes = select(self._open_log, selectors)
-            return encode_chain_part(self._part(indexes, checked_keys(keys)))
+            return encode_chain_part(self._part(proven, indexes, checked_keys(keys)))
 
-        return await self._run(part)
+        return await self.on_thread(part)
 
     async def chain_part_of(self, indexes: Sequence[int], keys: Sequence[bytes]) -> bytes:
         """The encoded chain part for leaves and keys that this machine itself asks for, however
         many they are; both ascending.
         """
-        return await self._run(lambda: encode_chain_part(self._part(indexes, keys)))
+        proven = await self.engine.until_proven()
+        return await self.on_thread(lambda: encode_chain_part(self._part(proven, indexes, keys)))
 
     async def statements(
         self, feed_id: bytes, epoch: int, *, first: int, last: int
@@ -194,7 +182,7 @@ class ChainNode:
                         rows.append((index, decode_log_leaf(leaf)))
             return rows
 
-        return await self._run(found)
+        return await self.on_thread(found)
 
     @property
     def _open_log(self) -> StateStore:
@@ -202,13 +190,12 @@ class ChainNode:
             raise ChainUnavailableError("the chain is not open")
         return self._log
 
-    def _part(self, indexes: Sequence[int], keys: Sequence[bytes]) -> ChainPart:
-        engine = self.engine
+    def _part(self, proven: Proven, indexes: Sequence[int], keys: Sequence[bytes]) -> ChainPart:
         return build_chain_part(
             genesis=self._genesis_bytes,
-            changes=(),
-            signed_header=engine.signed_header,
-            state=engine.application.state,
+            changes=proven.changes,
+            signed_header=proven.signed_header,
+            state=proven.state,
             log=self._open_log,
             indexes=indexes,
             keys=keys,
@@ -219,22 +206,23 @@ class ChainNode:
     ) -> list[list[int]]:
         """[height, log index, chain time ms] of a feed's anchors from a height on."""
         log = self._open_log
-        places = await self._run(
+        places = await self.on_thread(
             lambda: anchor_places(log, feed_id, epoch, first_height=first_height, limit=limit)
         )
         return [list(place) for place in places]
 
     def status(self) -> ChainStatus:
         """How the chain stands."""
-        header = self.engine.signed_header.header
+        proven = self.engine.proven
+        header = proven.signed_header.header if proven else None
         return ChainStatus(
             chain_id=self.genesis.chain_id,
             genesis_sha256=sha256(self._genesis_bytes),
-            height=header.height,
-            time_ms=header.time_ns // 1_000_000,
-            app_hash=header.app_hash,
+            height=header.height if header else 0,
+            time_ms=header.time_ns // 1_000_000 if header else self.genesis.time_ms,
+            app_hash=header.app_hash if header else self.state.roots.app_hash,
             log_size=self.state.log.size,
-            waiting=self._waiting.qsize(),
+            waiting=self._waiting.qsize() + self.engine.pending,
         )
 
     def genesis_bytes(self) -> bytes:
@@ -265,15 +253,19 @@ class ChainNode:
         return sorted(found)
 
 
-def _fate(data: bytes, result: TxResult, height: int | None) -> Submitted:
-    try:
-        tx_id = decode_checked(data).tx_id
-    except (Refused, MalformedError):
-        tx_id = sha256(data)
-    return Submitted(
-        tx_id=tx_id,
-        code=int(Code(result.code)),
-        height=height if result.records else None,
-        item_codes=tuple(int(code) for code in result.item_codes),
-        text=result.text,
-    )
+def _teller(loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting]) -> Tell:
+    """Tells each sender of a batch its transaction's fate, from whichever thread it comes."""
+
+    def settle(waiting: _Waiting, fate: Fate) -> None:
+        if waiting.done.done():
+            return
+        if isinstance(fate, ChainUnavailableError):
+            waiting.done.set_exception(fate)
+        else:
+            waiting.done.set_result(fate)
+
+    def tell(index: int, fate: Fate) -> None:
+        with suppress(RuntimeError):  # the loop is closed: no sender is left
+            loop.call_soon_threadsafe(settle, batch[index], fate)
+
+    return tell

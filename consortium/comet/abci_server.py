@@ -52,7 +52,7 @@ def _length(data: bytearray, start: int) -> tuple[int | None, int]:
     value = 0
     for count, byte in enumerate(data[start : start + LENGTH_BYTES_MAX]):
         value |= (byte & 0x7F) << 7 * count
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
+        if byte < 0x80:
             if value > REQUEST_BYTES_MAX:
                 raise MalformedError(f"ABCI request of {value} bytes")
             return value, start + count + 1
@@ -90,9 +90,9 @@ class AbciServer:
             task.add_done_callback(self._connections.discard)
         try:
             await self._serve(reader, writer)
-        except OSError:
-            pass  # the node is gone: it comes back by a new connection
-        except Exception as error:  # the outer edge: run() raises it, and the machine ends
+        except (OSError, asyncio.CancelledError):
+            pass  # the node is gone and comes back by a new connection, or we are stopping
+        except Exception as error:  # noqa: BLE001 - the outer edge: run() raises it, the machine ends
             if self._failed is not None and not self._failed.done():
                 self._failed.set_exception(error)
         finally:

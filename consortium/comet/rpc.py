@@ -101,7 +101,9 @@ def _batches(txs: Sequence[bytes]) -> list[list[bytes]]:
     batches: list[list[bytes]] = [[]]
     size_bytes = 0
     for tx in txs:
-        if batches[-1] and (size_bytes + len(tx) > BATCH_BYTES_MAX or len(batches[-1]) == BATCH_MAX):
+        if batches[-1] and (
+            size_bytes + len(tx) > BATCH_BYTES_MAX or len(batches[-1]) == BATCH_MAX
+        ):
             batches.append([])
             size_bytes = 0
         batches[-1].append(tx)
@@ -118,9 +120,7 @@ def time_ns(text: str) -> int:
 
 def _block_id(value: Mapping[str, Any]) -> BlockId:
     parts = value["parts"]
-    return BlockId(
-        bytes.fromhex(value["hash"]), int(parts["total"]), bytes.fromhex(parts["hash"])
-    )
+    return BlockId(bytes.fromhex(value["hash"]), int(parts["total"]), bytes.fromhex(parts["hash"]))
 
 
 def signed_header_from_json(value: Mapping[str, Any]) -> SignedHeader:
