@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev check test nightly demo coverage bench year lock format
+.PHONY: help dev check test nightly demo localnet coverage bench year lock format
 
 help: ## show these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -26,6 +26,10 @@ nightly: ## test, with the long volumes
 demo: ## two gateways, a node, a trip of some hours in two minutes, and a proof
 	@$(PYTHON) tools/bootstrap.py --goal demo
 	@.venv/bin/wharf demo $(ARGS)
+
+localnet: ## four organisations with a validator each, on loopback, until Ctrl-C
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@.venv/bin/wharf chain localnet --home .localnet $(ARGS)
 
 coverage: ## branches that the unit tests reach
 	@$(PYTHON) tools/bootstrap.py --goal dev

@@ -170,6 +170,16 @@ def ensure_environment(goal: str) -> None:
     STAMP.write_text(wanted + "\n")
 
 
+def ensure_engine(goal: str) -> None:
+    """Build the pinned CometBFT once for this user; the tests of the chain run it. Goal test only."""
+    if goal != "test":
+        return
+    command = [str(VENV / "bin" / "wharf"), "chain", "install"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        say("CometBFT could not be built: the tests of the chain with several organisations fail")
+
+
 def main() -> int:
     """Bring this clone to the goal; return 0 when `.venv` is ready."""
     parser = argparse.ArgumentParser(description="make a fresh clone able to run")
@@ -179,6 +189,7 @@ def main() -> int:
         raise SystemExit("bootstrap: Python 3.11 or newer is needed (make PYTHON=python3.11 ...)")
     ensure_debian_packages(goal)
     ensure_environment(goal)
+    ensure_engine(goal)
     return 0
 
 

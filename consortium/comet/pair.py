@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 READY: Final = b"listening "
 READY_TIMEOUT_S: Final = 120.0
 END_TIMEOUT_S: Final = 15.0
+# A node without its application may hang in its own end; its log takes a kill at any time.
+NODE_END_TIMEOUT_S: Final = 3.0
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 15.0
 SHORT_LIFE_S: Final = 10.0
@@ -94,8 +96,8 @@ class Pair:
             )
             return await self._watch(application, node, stopping)
         finally:
-            await _end(node)
-            await _end(application)
+            await _end(node, NODE_END_TIMEOUT_S)
+            await _end(application, END_TIMEOUT_S)
 
     @staticmethod
     async def _first_of(work: Coroutine[Any, Any, Any], stopping: "asyncio.Task[bool]") -> Any:
@@ -151,7 +153,7 @@ class Pair:
                 return
 
 
-async def _end(process: asyncio.subprocess.Process | None) -> None:
+async def _end(process: asyncio.subprocess.Process | None, timeout_s: float) -> None:
     """SIGTERM, time to close its stores, then SIGKILL."""
     if process is None or process.returncode is not None:
         return
@@ -160,7 +162,7 @@ async def _end(process: asyncio.subprocess.Process | None) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), END_TIMEOUT_S)
+        await asyncio.wait_for(process.wait(), timeout_s)
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()

@@ -7,6 +7,7 @@ import pytest
 from consortium.app.refusal import Code
 from consortium.compose import make_engine, read_genesis
 from consortium.config import VALIDATOR_KEY_NAME
+from consortium.engine import EmbeddedEngine
 from consortium.errors import ChainStoreError, ChainUnavailableError
 from consortium.file_keys import make_key
 from consortium.founding import found_chain
@@ -78,7 +79,9 @@ async def test_a_store_that_fails_ends_the_machine_and_no_sender_waits_for_ever(
     def broken(*_: object) -> None:
         raise ChainStoreError("disk is gone")
 
-    monkeypatch.setattr(node.engine._blocks, "propose", broken)
+    engine = node.engine
+    assert isinstance(engine, EmbeddedEngine)
+    monkeypatch.setattr(engine._blocks, "propose", broken)
     making = asyncio.create_task(node.make_blocks())
     sending = asyncio.create_task(node.submit(enrolment(FEED)))
     with pytest.raises(ChainStoreError):
