@@ -171,7 +171,7 @@ def ensure_environment(goal: str) -> None:
 
 
 def ensure_engine(goal: str) -> None:
-    """Build the pinned CometBFT once for this user; the tests of the chain run it. Goal test only."""
+    """Build the pinned CometBFT once for this user, if the tests of the chain are to run it."""
     if goal != "test":
         return
     command = [str(VENV / "bin" / "wharf"), "chain", "install"]
