@@ -76,7 +76,7 @@ def _add(words: Any, name: str, text: str, run: Callable[[argparse.Namespace], i
 
 def _add_comet(words: Any) -> None:
     """The words of a chain of several organisations."""
-    from consortium.comet import commands
+    from consortium import commands
 
     install = words.add_parser("install", help="build the pinned CometBFT for this user")
     install.add_argument("--json", action="store_true", help="print JSON")
@@ -98,7 +98,7 @@ def _add_comet(words: Any) -> None:
 
 
 def _port_option(parser: argparse.ArgumentParser) -> None:
-    from consortium.comet.commands import LOCAL_PORT
+    from consortium.commands import LOCAL_PORT
 
     parser.add_argument(
         "--first-port", type=int, default=LOCAL_PORT, metavar="PORT", help="default: %(default)s"
@@ -163,7 +163,7 @@ def _print(args: argparse.Namespace, values: dict[str, Any]) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from consortium.comet import commands
+    from consortium import commands
     from consortium.founding import found_chain
 
     if args.localnet is not None:
@@ -204,14 +204,14 @@ def _run(args: argparse.Namespace) -> int:
         )
         return EXIT_USAGE
     if made_for == ENGINE_COMETBFT:
-        from consortium.comet.commands import run_pair
+        from consortium.commands import run_pair
 
         return run_pair(args)
     return _serve(args, made_for, watch=lambda _: None)
 
 
 def _application(args: argparse.Namespace) -> int:
-    from consortium.comet.commands import stop_with_parent
+    from consortium.commands import stop_with_parent
     from consortium.config import ENGINE_COMETBFT
 
     return _serve(args, ENGINE_COMETBFT, watch=stop_with_parent)
