@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from logistics.business_event import FrameDigest
 from logistics.reading import Position, TagSighting, Telemetry
 
 RAW_BYTES_MAX: Final = 256  # what is kept of rejected bytes
@@ -55,8 +56,8 @@ class Observation:
 
     channel: str
     quantity: str
-    unit: str | None  # UN/ECE Rec 20; None for positions and tags
-    record: Telemetry | TagSighting | Position
+    unit: str | None  # UN/ECE Rec 20; None for what is no number
+    record: Telemetry | TagSighting | Position | FrameDigest
 
 
 @dataclass(frozen=True, slots=True)

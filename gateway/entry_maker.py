@@ -14,6 +14,7 @@ from ledger.entry import (
     CONTROL_SLOT,
     KIND_CLOCK_STEP,
     KIND_DESCRIPTOR,
+    KIND_DOCUMENT_HASH,
     KIND_GAP,
     KIND_POSITION,
     KIND_TAG_SIGHTING,
@@ -22,6 +23,7 @@ from ledger.entry import (
     Entry,
     GTime,
 )
+from logistics.business_event import FrameDigest
 from logistics.reading import (
     FLAG_STALE,
     FLAG_SUSPECT,
@@ -47,6 +49,7 @@ _KINDS: Final[dict[type, int]] = {
     Telemetry: KIND_TELEMETRY,
     TagSighting: KIND_TAG_SIGHTING,
     Position: KIND_POSITION,
+    FrameDigest: KIND_DOCUMENT_HASH,
 }
 
 

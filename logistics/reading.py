@@ -43,7 +43,7 @@ class GapReason(IntEnum):
     UNPLUGGED = 6
 
 
-class _Items:
+class Items:
     """Takes the items of a body one after the other, each checked as it is taken."""
 
     def __init__(self, record: str, value: object, count: int) -> None:
@@ -58,36 +58,49 @@ class _Items:
         return item
 
     def integer(self, field: str, low: int, high: int) -> int:
+        """The next item, a whole number from low to high. Raises BodyError."""
         item = self._next()
         if type(item) is not int or not low <= item <= high:
             raise BodyError(self._record, field, f"not an integer from {low} to {high}")
         return item
 
     def integer_or_none(self, field: str, low: int, high: int) -> int | None:
+        """The next item, null or a whole number from low to high. Raises BodyError."""
         if self._items[self._index] is None:
             self._index += 1
             return None
         return self.integer(field, low, high)
 
     def text(self, field: str) -> str:
+        """The next item, a text of 1 to TEXT_BYTES_MAX bytes. Raises BodyError."""
         item = self._next()
         if type(item) is not str or not 0 < len(item.encode()) <= TEXT_BYTES_MAX:
             raise BodyError(self._record, field, f"not a text of 1 to {TEXT_BYTES_MAX} bytes")
         return item
 
     def text_or_none(self, field: str) -> str | None:
+        """The next item, null or such a text. Raises BodyError."""
         if self._items[self._index] is None:
             self._index += 1
             return None
         return self.text(field)
 
     def unit(self, field: str) -> str:
+        """The next item, a unit's code. Raises BodyError."""
         item = self.text(field)
         if _UNIT.match(item) is None:
             raise BodyError(self._record, field, "not a unit code")
         return item
 
+    def octets_of(self, field: str, size: int) -> bytes:
+        """The next item, a byte string of this size. Raises BodyError."""
+        item = self.octets(field, size)
+        if len(item) != size:
+            raise BodyError(self._record, field, f"not a byte string of {size} bytes")
+        return item
+
     def octets(self, field: str, size_max: int) -> bytes:
+        """The next item, a byte string of up to this size. Raises BodyError."""
         item = self._next()
         if type(item) is not bytes or len(item) > size_max:
             raise BodyError(self._record, field, f"not a byte string of up to {size_max} bytes")
@@ -120,7 +133,7 @@ class Telemetry:
     @staticmethod
     def from_body(value: object) -> "Telemetry":
         """The record of a decoded body. Raises BodyError."""
-        items = _Items("telemetry", value, 7)
+        items = Items("telemetry", value, 7)
         return Telemetry(
             value=items.integer("value", -INT64_MAX, INT64_MAX),
             exponent=items.integer("exponent", EXPONENT_MIN, EXPONENT_MAX),
@@ -157,7 +170,7 @@ class TagSighting:
     @staticmethod
     def from_body(value: object) -> "TagSighting":
         """The record of a decoded body. Raises BodyError."""
-        items = _Items("tag sighting", value, 7)
+        items = Items("tag sighting", value, 7)
         return TagSighting(
             epc=items.octets("epc", EPC_BYTES_MAX),
             pc=items.integer_or_none("pc", 0, 0xFFFF),
@@ -206,7 +219,7 @@ class Position:
     @staticmethod
     def from_body(value: object) -> "Position":
         """The record of a decoded body. Raises BodyError."""
-        items = _Items("position", value, 11)
+        items = Items("position", value, 11)
         return Position(
             lat_e7=items.integer("lat_e7", -900_000_000, 900_000_000),
             lon_e7=items.integer("lon_e7", -1_800_000_000, 1_800_000_000),
@@ -255,7 +268,7 @@ class Descriptor:
     @staticmethod
     def from_body(value: object) -> "Descriptor":
         """The record of a decoded body. Raises BodyError."""
-        items = _Items("descriptor", value, 10)
+        items = Items("descriptor", value, 10)
         record = Descriptor(
             device_id=items.text("device_id"),
             channel=items.text("channel"),
@@ -300,7 +313,7 @@ class Gap:
     @staticmethod
     def from_body(value: object) -> "Gap":
         """The record of a decoded body. Raises BodyError."""
-        items = _Items("gap", value, 7)
+        items = Items("gap", value, 7)
         return Gap(
             reason=GapReason(items.integer("reason", min(GapReason), max(GapReason))),
             from_wall_us=items.integer_or_none("from_wall_us", -INT64_MAX, INT64_MAX),

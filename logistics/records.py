@@ -4,21 +4,26 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.entry import (
+    KIND_BUSINESS_EVENT,
     KIND_DESCRIPTOR,
+    KIND_DOCUMENT_HASH,
     KIND_GAP,
     KIND_POSITION,
     KIND_TAG_SIGHTING,
     KIND_TELEMETRY,
 )
+from logistics.business_event import FrameDigest, ZoneEvent
 from logistics.errors import BodyError
 from logistics.reading import Descriptor, Gap, Position, TagSighting, Telemetry
 
-Record = Telemetry | TagSighting | Position | Descriptor | Gap
+Record = Telemetry | TagSighting | Position | ZoneEvent | FrameDigest | Descriptor | Gap
 READING_KINDS: Final = frozenset({KIND_TELEMETRY, KIND_TAG_SIGHTING, KIND_POSITION})
 _FROM_BODY: Final[dict[int, Callable[[Any], Record]]] = {
     KIND_TELEMETRY: Telemetry.from_body,
     KIND_TAG_SIGHTING: TagSighting.from_body,
     KIND_POSITION: Position.from_body,
+    KIND_BUSINESS_EVENT: ZoneEvent.from_body,
+    KIND_DOCUMENT_HASH: FrameDigest.from_body,
     KIND_DESCRIPTOR: Descriptor.from_body,
     KIND_GAP: Gap.from_body,
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from firmware_bridge.devices import Observation
+from logistics.business_event import FrameDigest
 from logistics.reading import Position, TagSighting
 
 
@@ -73,4 +74,6 @@ def _facts(observation: Observation) -> tuple[Any, int | None, int | None]:
         return [record.lat_e7, record.lon_e7], None, record.gnss_time_ms
     if isinstance(record, TagSighting):
         return record.epc.hex(), None, record.device_time_ms
+    if isinstance(record, FrameDigest):
+        return record.sha256.hex(), None, record.device_time_ms
     return record.value, record.exponent, record.device_time_ms

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from firmware_bridge.devices import RAW_BYTES_MAX, Observation, Reason, Rejected
 from firmware_bridge.driver import Delivery, Event, Hangup, Moment, Send, Session
 from firmware_bridge.driver_registry import driver_names, find_driver
+from logistics.business_event import FrameDigest
 from logistics.reading import Position, TagSighting, Telemetry
 
 ROOT = Path(__file__).parents[3]
@@ -264,7 +265,7 @@ def check_event(event: Event) -> None:
         assert 0 < len(event.channel.encode()) <= 256
     for item in observations([event]):
         kind = type(item.record)
-        assert kind in (Telemetry, TagSighting, Position)
+        assert kind in (Telemetry, TagSighting, Position, FrameDigest)
         assert item.record == kind.from_body(item.record.to_body())
 
 
