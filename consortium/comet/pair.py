@@ -26,6 +26,7 @@ BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 15.0
 SHORT_LIFE_S: Final = 10.0
 SHORT_LIVES_MAX: Final = 5  # in a row; then the service manager is told
+UNBORN_COST: Final = 3
 HEALTH_INTERVAL_S: Final = 5.0
 STALL_S: Final = 120.0
 
@@ -54,6 +55,7 @@ class Pair:
     ) -> None:
         self._commands, self._progress = commands, progress
         self._mono_s, self._say = mono_s, say
+        self._began = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts the pair again and again; raises ConfigError when it will not live."""
@@ -67,7 +69,9 @@ class Pair:
                     return
                 logger.error("pair_ended reason=%s restart_in_s=%.1f", why, backoff_s)
                 long_life = self._mono_s() - started_s > SHORT_LIFE_S
-                short_lives = 0 if long_life else short_lives + 1
+                # An application that does not even begin will not do better at the fifth time.
+                cost = 1 if self._began else UNBORN_COST
+                short_lives = 0 if long_life else short_lives + cost
                 if short_lives >= SHORT_LIVES_MAX:
                     raise ConfigError(f"node and application end right after their start: {why}")
                 await asyncio.wait([stopping], timeout=backoff_s)
@@ -85,7 +89,7 @@ class Pair:
         )
         node: asyncio.subprocess.Process | None = None
         try:
-            ready = await self._first_of(self._until_ready(application), stopping)
+            self._began = ready = await self._first_of(self._until_ready(application), stopping)
             if not ready:
                 code = await self._first_of(application.wait(), stopping)
                 return f"the application ended before it was ready, exit code {code}"
@@ -101,7 +105,7 @@ class Pair:
 
     @staticmethod
     async def _first_of(work: Coroutine[Any, Any, Any], stopping: "asyncio.Task[bool]") -> Any:
-        """The work's result, or None when it is time to stop or took too long."""
+        """The work's result, or nothing when it is time to stop or took too long."""
         task = asyncio.ensure_future(work)
         await asyncio.wait(
             [task, stopping], timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED

@@ -6,73 +6,21 @@ leaves it whole.
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from consortium.errors import ChainUnavailableError, ConsortiumError
-from consortium.wire import Submitted
-from ledger.canonical import encode
-from ledger.chain_proof import decode_chain_part, verify_chain_part
-from tests.fakes.comet_network import CometNetwork, again_until, anchor_tx
-from tests.fakes.gateway_feed import GatewayFeed
+from consortium.errors import ConsortiumError
+from tests.fakes.anchoring import Gateway
+from tests.fakes.comet_network import CometNetwork
 
 ALL = (0, 1, 2, 3)
-BASE_UNKNOWN = 103  # the head does not rest on what this organisation knows as anchored
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CometNetwork]:
-    made = CometNetwork(tmp_path_factory.mktemp("n"))
-    try:
-        yield made.start()
-    finally:
-        made.end()
-
-
-class Gateway:
-    """A gateway that anchors height after height, at whichever organisation answers."""
-
-    def __init__(self, feed: GatewayFeed) -> None:
-        self.feed, self.anchored = feed, -1
-
-    async def anchor(self, network: CometNetwork, at: int, timeout_s: float = 60) -> None:
-        """Anchors the next height. Sends again until it is answered."""
-        height = self.anchored + 1
-        while height >= len(self.feed.sizes):
-            self.feed.grow(5)
-        item = self.feed.item(self.anchored if height else None, height)
-        data = await anchor_tx(self.feed, item)
-        async with network[at].client(timeout_s=8) as client:
-
-            async def send() -> Submitted:
-                answer = await client.submit(data)
-                if answer.code == BASE_UNKNOWN:
-                    raise ChainUnavailableError("this organisation has not seen the last one yet")
-                return answer
-
-            answer = await again_until(send, timeout_s)
-            # A resend after a lost answer is told that it was taken before.
-            assert answer.code in (0, 6), answer
-            self.anchored = height
-            rows = await client.anchors(self.feed.feed_id, 0)
-        assert height in {row[0] for row in rows}
 
 
 async def verified_at_all(network: CometNetwork, gateway: Gateway) -> None:
     """Every organisation gives a proof of the newest anchor, and each verifies offline."""
-    feed = gateway.feed
-    frozen = encode(["frozen", feed.feed_id])
-    for organisation in network.organisations:
-        async with organisation.client() as client:
-            data = await client.chain_part([[2, feed.feed_id, 0, gateway.anchored]], [frozen])
-        proven = verify_chain_part(
-            decode_chain_part(data), trusted_genesis_sha256=network.genesis.digest
-        )
-        assert proven.trusted
+    for at in ALL:
+        proven = await gateway.proof(network, at)
         assert (proven.validator_count, proven.parties_count) == (4, 4)
-        assert proven.leaves[0].record[:4] == (4, feed.feed_id, 0, gateway.anchored)
-        assert proven.states[frozen] is None
 
 
 async def test_an_anchor_is_proven_by_more_than_two_thirds_at_every_organisation(
@@ -90,8 +38,7 @@ async def test_an_anchor_after_a_silence_is_dated_when_it_was_made(network: Come
     await asyncio.sleep(4)
     before_ms = time.time_ns() // 1_000_000
     await gateway.anchor(network, 1)
-    async with network[1].client() as client:
-        ((_, _, time_ms),) = await client.anchors(gateway.feed.feed_id, 0)
+    time_ms = (await gateway.proof(network, 1)).leaves[0].time_ms
     assert before_ms - 2_500 < time_ms <= time.time_ns() // 1_000_000
 
 
@@ -118,7 +65,7 @@ async def test_two_validators_gone_halt_the_chain_and_one_back_resumes_it(
     network[2].kill()
     network[3].kill()
     with pytest.raises(ConsortiumError):
-        await gateway.anchor(network, 0, timeout_s=5)
+        await gateway.anchor(network, 0, timeout_s=2)
     network[2].start()
     await gateway.anchor(network, 0)
     network[3].start()
@@ -148,8 +95,6 @@ async def test_all_eight_processes_killed_at_once_come_back_to_one_state(
     network.start()
     await network.until_equal(who=ALL)
     for at, gateway in enumerate(gateways):
-        async with network[at].client() as client:
-            rows = await client.anchors(gateway.feed.feed_id, 0)
-        assert set(range(gateway.anchored + 1)) <= {row[0] for row in rows}
+        assert set(range(gateway.anchored + 1)) <= await gateway.anchored_at(network, at)
     await gateways[0].anchor(network, 0)
     await verified_at_all(network, gateways[0])
