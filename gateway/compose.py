@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import shutil
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from typing import Any, Final
 from firmware_bridge.bridge import MqttBridge, run_device
 from firmware_bridge.hubs import Hubs
 from firmware_bridge.keys.registry import open_signer
+from firmware_bridge.keys.tpm_counter import TpmCounter
 from firmware_bridge.transports.mqtt import BrokerAddress
 from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
 from gateway.config import GatewayConfig
@@ -22,6 +24,7 @@ from gateway.deliveries import Deliveries
 from gateway.device_records import DeviceRecords
 from gateway.entry_maker import EntryMaker
 from gateway.errors import ConfigError, IdentityError, NotInitialisedError
+from gateway.head_counter import HeadCounter
 from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
 from gateway.recovery import Found, losses, sort_out
@@ -152,6 +155,7 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         cutter,
         FeedIdentity(party=config.party, gateway=config.name),
         wall_s=lambda: _wall_s(disk.clock),
+        counter=_counter(config),
     )
     parts = _parts(config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer)
     return Opened(Gateway(parts), parts)
@@ -244,6 +248,14 @@ def _site(
         restart=again.set,
         check_audiences=lambda wished: check_audiences(wished, disk.book),
     )
+
+
+def _counter(config: GatewayConfig) -> HeadCounter | None:
+    """The hardware counter of the configuration."""
+    if config.key_counter is None:
+        return None
+    every_s = config.key_counter_every_s
+    return HeadCounter(TpmCounter(config.key_counter), every_s=every_s, mono_s=time.monotonic)
 
 
 def _wall_s(clock: TimeModel) -> int | None:

@@ -13,6 +13,7 @@ from firmware_bridge.bridge import check_spec
 from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.driver_registry import driver_names
 from firmware_bridge.errors import SpecError
+from firmware_bridge.keys.tpm_counter import TpmCounter
 from gateway.errors import ConfigError
 from gateway.retention import RetentionPolicy
 
@@ -115,6 +116,8 @@ class GatewayConfig:
     data_dir: Path
     development: bool
     key_uri: str
+    key_counter: str | None = None
+    key_counter_every_s: int = 600
     seal: SealConfig = SealConfig()
     status: StatusConfig = StatusConfig()
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
@@ -324,6 +327,8 @@ class _Reader:
             data_dir=self._file(main.get("data_dir", str)),
             development=development,
             key_uri=key.get("uri", str),
+            key_counter=self._counter(key),
+            key_counter_every_s=key.number("counter_every_s", 600, low=0, high=86_400),
             seal=self._seal(),
             status=self._status(),
             retention=self._retention(),
@@ -349,6 +354,15 @@ class _Reader:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ConfigError(self._named, None, name, f"must be written as [[{name}]]")
         return [_Table(self._named, self._text, name, row, n) for n, row in enumerate(rows)]
+
+    def _counter(self, table: _Table) -> str | None:
+        uri: str | None = table.get("counter", str, None)
+        try:
+            if uri is not None:
+                TpmCounter(uri)
+        except SpecError as error:
+            raise table.error("counter", error.reason) from error
+        return uri
 
     def _optional_file(self, table: _Table, key: str) -> Path | None:
         name = table.get(key, str, None)

@@ -24,3 +24,7 @@ class SiteStateError(GatewayError):
 
 class IdentityError(GatewayError):
     """Key, store and configuration do not belong together (a clone, or an exchanged token)."""
+
+
+class RollbackError(IdentityError):
+    """This store is older than what was signed after it; signing would say two things."""

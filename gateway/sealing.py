@@ -17,6 +17,7 @@ from firmware_bridge.errors import KeyHolderError, SignerUnavailableError
 from gateway.clock import TimeModel
 from gateway.config import SealConfig
 from gateway.errors import IdentityError
+from gateway.head_counter import HeadCounter
 from gateway.intake import Intake
 from gateway.slots import SlotBook
 from ledger.cose import sign1_encode
@@ -173,8 +174,10 @@ class HeadSigner:
         identity: FeedIdentity,
         *,
         wall_s: Callable[[], int | None],
+        counter: HeadCounter | None = None,
     ) -> None:
         self._store, self._cutter, self._identity, self._wall_s = store, cutter, identity, wall_s
+        self._counter = counter
         self.signed = asyncio.Event()
         self.stopped: str | None = None
         self.away = False
@@ -210,7 +213,7 @@ class HeadSigner:
         try:
             while self.stopped is None:
                 self._cutter.cut_made.clear()
-                claim = self._next_claim(signer)
+                claim = await self._next_claim(signer)
                 if claim is None:
                     await self._cutter.cut_made.wait()
                     continue
@@ -219,15 +222,14 @@ class HeadSigner:
             self.signer = None
             await signer.aclose()
 
-    def _next_claim(self, signer: Signer) -> HeadClaim | None:
+    async def _next_claim(self, signer: Signer) -> HeadClaim | None:
         """What is to be signed: an intent that a crash left open, else the newest block."""
         head = self._store.read(lambda txn: newest_head(txn, self._feed))
         self.signed_height = head.claim.height if head else -1
         intent = self._store.read(lambda txn: get_value(txn, "sign-intent"))
-        if intent is not None:
-            claim = _claim_of(intent)
-            if claim.height > self.signed_height and claim.kid == signer.kid:
-                return claim
+        intended = _claim_of(intent) if intent is not None else None
+        if intended and intended.height > self.signed_height and intended.kid == signer.kid:
+            return intended
         state = self._cutter.state
         if state.height - 1 <= self.signed_height or state.leaves.size < SIZE_MIN:
             return None
@@ -238,8 +240,16 @@ class HeadSigner:
             issuer=self._identity.party,
             subject=self._identity.gateway,
             issued_at_s=self._wall_s(),
-            counter=None,
+            counter=await self._count(head, intended),
             prev_head_digest=head.claim.digest if head else NO_HEAD,
+        )
+
+    async def _count(self, head: Head | None, intended: HeadClaim | None) -> int | None:
+        if self._counter is None:
+            return None
+        return await self._counter.next_value(
+            signed=head.claim.counter if head else None,
+            intended=intended.counter if intended else None,
         )
 
     @property
@@ -247,11 +257,13 @@ class HeadSigner:
         return self._cutter.state.feed_id, self._cutter.state.epoch
 
     async def sign(self, signer: Signer, claim: HeadClaim) -> None:
-        """Signs a claim: the intent is synced before the token sees anything."""
+        """Signs a claim: the intent is synced before counter and token see anything."""
         intent = [claim.protected(), claim.root]
         await asyncio.wrap_future(
             self._store.write_later(lambda txn: put_value(txn, "sign-intent", intent))
         )
+        if self._counter is not None and claim.counter is not None:
+            await self._counter.bring_to(claim.counter)
         head = Head(claim, await signer.sign(claim.tbs()))
         await asyncio.wrap_future(self._store.write_later(lambda txn: put_head(txn, head)))
         self.signed_height = claim.height

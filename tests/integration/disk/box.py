@@ -137,13 +137,13 @@ class Session:
         await self.parts.cutter.cut_all()
         signer = await self.parts.open_signer()
         try:
-            claim = self.parts.signer._next_claim(signer)
+            claim = await self.parts.signer._next_claim(signer)
             while claim is not None:
                 place = (claim.height, claim.digest)
                 noting: Any = _NotingSigner(signer, lambda p=place: self._note("asked", *p))  # type: ignore[misc]  # bound now
                 await self.parts.signer.sign(noting, claim)
                 self._note("head", *place)
-                claim = self.parts.signer._next_claim(signer)
+                claim = await self.parts.signer._next_claim(signer)
         finally:
             await signer.aclose()
 

@@ -42,6 +42,8 @@ development = false
 
 [key]
 uri = "pkcs11:token=wharf"
+counter = "tpm:0x01800010"
+counter_every_s = 60
 
 [seal]
 count = 100
@@ -129,6 +131,8 @@ def test_every_key_is_read_into_its_place() -> None:
         data_dir=Path("/var/lib/wharf"),
         development=False,
         key_uri="pkcs11:token=wharf",
+        key_counter="tpm:0x01800010",
+        key_counter_every_s=60,
         seal=SealConfig(count=100, interval_s=5, idle_s=60),
         status=StatusConfig(host="0.0.0.0", port=0),
         site=SiteConfig(accept=False, trial_s=30),
@@ -320,6 +324,12 @@ def test_a_file_is_read_as_its_text(tmp_path: Path) -> None:
 
 
 # The page ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("uri", ["tpm:", "tpm:0x1", "0x01800010", "tpm:0x02000000", "tpm:x"])
+def test_a_counter_that_is_none_is_refused_with_its_line(uri: str) -> None:
+    error = refused(WHOLE.replace("tpm:0x01800010", uri))
+    assert ("counter", 9) == (error.field, error.line)
 
 
 def page() -> dict[str, dict[str, tuple[str, str, str]]]:
