@@ -60,7 +60,8 @@ class Supervisor:
                 return
             state.running = False
             state.restarts += 1
-            if asyncio.get_running_loop().time() - started_s > RETRY_S_MAX:
+            # A port that stayed for longer than it was waited for is no flapping one.
+            if asyncio.get_running_loop().time() - started_s > delay_s:
                 delay_s = RETRY_S_MIN
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads retries, no secret
             delay_s = min(delay_s * 2, RETRY_S_MAX)

@@ -23,7 +23,12 @@ SPEC.json:
   {"id": "fridge-1", "kind": "zigbee2mqtt", "topic": "zigbee2mqtt/fridge-1", "interval_ms": 1000,
    "curve": [[0, 3.5]], "humidity": [[0, 62.0]], "noise": 0.2},
   {"id": "sauna", "kind": "tasmota", "topic": "tele/sauna/SENSOR", "interval_ms": 2000,
-   "sensor": "DS18B20-1", "curve": [[0, 21.0]], "noise": 0.1}]}
+   "sensor": "DS18B20-1", "curve": [[0, 21.0]], "noise": 0.1},
+  {"id": "bus", "kind": "modbus", "link": "/tmp/demo/bus", "interval_ms": 20,
+   "units": [{"id": "chamber-1", "unit": 1, "curve": [[0, 4.0]]}]},
+  {"id": "truck-1", "kind": "teltonika", "port": 5027, "imei": "356307042441013", "kmh": 60},
+  {"id": "roof", "kind": "gpsd", "port": 2947, "kmh": 0}],
+ "pulls": {"up_s": [6, 16], "down_s": [0.5, 4]}}  optional: every cable is pulled now and then
 ```
 interval_ms is real time. A curve is [trip second, value] points with straight lines between. `link`
 becomes a symbolic link to the pseudo-terminal, which stays when nobody listens. A tag is in view

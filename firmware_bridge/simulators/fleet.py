@@ -4,17 +4,29 @@ import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 
+from firmware_bridge.simulators.cables import with_pulls
 from firmware_bridge.simulators.gnss import run_gnss
+from firmware_bridge.simulators.gps_daemon import run_daemon
 from firmware_bridge.simulators.llrp_reader import run_llrp
+from firmware_bridge.simulators.modbus_bus import run_modbus
 from firmware_bridge.simulators.mqtt_devices import run_publisher
 from firmware_bridge.simulators.reader import run_reader
 from firmware_bridge.simulators.sent_log import SentLog
 from firmware_bridge.simulators.spec import Fleet, SimulatedDevice
 from firmware_bridge.simulators.ticks import Ticks
+from firmware_bridge.simulators.tracker import run_tracker
 from firmware_bridge.simulators.trip import Trip
 from firmware_bridge.simulators.w1_probe import run_probe
 
-_LOCAL = {"nmea": run_gnss, "r200": run_reader, "llrp": run_llrp, "ds18b20": run_probe}
+_LOCAL = {
+    "nmea": run_gnss,
+    "r200": run_reader,
+    "llrp": run_llrp,
+    "ds18b20": run_probe,
+    "modbus": run_modbus,
+    "teltonika": run_tracker,
+    "gpsd": run_daemon,
+}
 _POLL_MS = 20
 
 
@@ -35,12 +47,15 @@ async def run_fleet(fleet: Fleet, stop: asyncio.Event) -> None:
 async def _run_device(
     fleet: Fleet, device: SimulatedDevice, log: SentLog, stop: asyncio.Event
 ) -> None:
-    trip, ticks = Trip(fleet, device), Ticks(device.interval_ms, stop)
-    run = _LOCAL.get(device.kind)
-    if run is not None:
-        await run(device, trip, log=log, ticks=ticks)
-    else:
-        await run_publisher(device, trip, log=log, ticks=ticks, broker=fleet.broker)
+    trip, local = Trip(fleet, device), _LOCAL.get(device.kind)
+
+    async def run(ticks: Ticks) -> None:
+        if local is not None:
+            await local(device, trip, log=log, ticks=ticks)
+        else:
+            await run_publisher(device, trip, log=log, ticks=ticks, broker=fleet.broker)
+
+    await with_pulls(fleet, device, run, stop)
 
 
 async def _announce(fleet: Fleet, ready: Path, stop: asyncio.Event) -> None:

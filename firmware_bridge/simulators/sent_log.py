@@ -25,6 +25,7 @@ class SentLog:
 
     def __init__(self, folder: Path, device_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._others = folder, dict[str, SentLog]()
         self._file = (folder / f"{device_id}.jsonl").open("a", encoding="utf-8")
         self._device_id = device_id
 
@@ -32,7 +33,15 @@ class SentLog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for other in self._others.values():
+            other.__exit__()
         self._file.close()
+
+    def of(self, device_id: str) -> "SentLog":
+        """The log of another device on the same line; it is closed with this one."""
+        if device_id not in self._others:
+            self._others[device_id] = SentLog(self._folder, device_id)
+        return self._others[device_id]
 
     def sent(
         self,

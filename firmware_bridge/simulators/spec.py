@@ -10,7 +10,17 @@ from firmware_bridge.errors import SpecError
 Curve = tuple[tuple[float, float], ...]
 
 _FLEET: Final = frozenset(
-    {"seed", "speed", "clock", "start_unix_ms", "log_dir", "ready_file", "broker", "devices"}
+    {
+        "seed",
+        "speed",
+        "clock",
+        "start_unix_ms",
+        "log_dir",
+        "ready_file",
+        "broker",
+        "pulls",
+        "devices",
+    }
 )
 _FIELDS: Final = {
     "nmea": {"link", "route", "kmh", "no_fix_s"},
@@ -22,6 +32,9 @@ _FIELDS: Final = {
     "ds18b20": {"file", "curve", "noise"},
     "zigbee2mqtt": {"topic", "curve", "humidity", "noise"},
     "tasmota": {"topic", "sensor", "curve", "noise"},
+    "modbus": {"link", "units"},
+    "teltonika": {"port", "imei", "route", "kmh", "curve", "noise"},
+    "gpsd": {"port", "route", "kmh"},
 }  # fmt: skip  # a kind a line
 
 
@@ -33,6 +46,14 @@ class Broker:
     port: int = 1883
     username: str | None = None
     password_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulls:
+    """How long cables stay in and out: the shortest and the longest time, seconds."""
+
+    up_s: tuple[float, float]
+    down_s: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +92,7 @@ class Fleet:
     log_dir: Path
     ready_file: Path | None = None
     broker: Broker = field(default_factory=Broker)
+    pulls: Pulls | None = None
     devices: tuple[SimulatedDevice, ...]
 
 
@@ -95,10 +117,19 @@ def parse_fleet(document: Any) -> Fleet:
             log_dir=Path(document["log_dir"]),
             ready_file=None if ready is None else Path(ready),
             broker=Broker(**document.get("broker", {})),
+            pulls=_pulls(document.get("pulls")),
             devices=devices,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError("fleet", f"missing or wrong: {error}") from error
+
+
+def _pulls(item: Any) -> Pulls | None:
+    """The pulls of a fleet. Raises KeyError, TypeError, ValueError."""
+    if item is None:
+        return None
+    (up_min, up_max), (down_min, down_max) = item["up_s"], item["down_s"]
+    return Pulls(up_s=(float(up_min), float(up_max)), down_s=(float(down_min), float(down_max)))
 
 
 def _device(item: Any) -> SimulatedDevice:

@@ -1,6 +1,7 @@
 """The beat of a simulated device."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Self
@@ -12,12 +13,19 @@ def unix_us() -> int:
 
 
 class Ticks(AsyncIterator[int]):
-    """0, 1, 2 ... one per interval without drift, until stop is set."""
+    """0, 1, 2 ... one per interval without drift, until stop is set.
 
-    def __init__(self, interval_ms: int, stop: asyncio.Event) -> None:
+    origin_s: when tick 0 is or was, by the event loop's clock; ticks that have passed are left out.
+    """
+
+    def __init__(
+        self, interval_ms: int, stop: asyncio.Event, *, origin_s: float | None = None
+    ) -> None:
         self._interval_s, self._stop = interval_ms / 1000, stop
-        self._start_s: float | None = None
-        self._next = 0
+        self._start_s, self._next = origin_s, 0
+        if origin_s is not None:
+            passed_s = asyncio.get_running_loop().time() - origin_s
+            self._next = math.ceil(passed_s / self._interval_s)
 
     def __aiter__(self) -> Self:
         return self

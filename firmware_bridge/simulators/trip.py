@@ -19,6 +19,7 @@ class Trip:
     def __init__(self, fleet: Fleet, device: SimulatedDevice) -> None:
         self._fleet, self._device = fleet, device
         self.random = Random(f"{fleet.seed}/{device.id}")
+        self.kept: list[tuple[int, bytes]] = []  # what a device with a memory has not delivered
 
     def second(self, tick: int) -> float:
         """Trip seconds since the start at this tick."""

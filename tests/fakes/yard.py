@@ -202,6 +202,15 @@ class Device:
     driver: str
     source: str
     interval_s: int = 0
+    options: Mapping[str, str | int] = field(default_factory=dict)
+
+    def toml(self) -> str:
+        rows = [
+            f'[[device]]\nid = "{self.id}"\ndriver = "{self.driver}"\nsource = "{self.source}"',
+            f"interval_s = {self.interval_s}\naudience = 1",
+        ]
+        options = [f"{name} = {json.dumps(value)}" for name, value in self.options.items()]
+        return "\n".join([*rows, *(["[device.options]", *options] if options else [])])
 
 
 class GatewayBox:
@@ -264,11 +273,7 @@ class GatewayBox:
             f'genesis_sha256 = "{self.machine.genesis}"',
             f'[[audience]]\nid = 1\nname = "goods"\nreaders = {json.dumps(readers)}',
         ]
-        tables += [
-            f'[[device]]\nid = "{item.id}"\ndriver = "{item.driver}"\nsource = "{item.source}"\n'
-            f"interval_s = {item.interval_s}\naudience = 1"
-            for item in devices
-        ]
+        tables += [item.toml() for item in devices]
         return "\n".join(tables) + "\n"
 
     def start(self) -> float:
