@@ -117,6 +117,8 @@ def _options(item: dict[str, Any]) -> dict[str, Any]:
 def cases() -> tuple[Case, ...]:
     found = []
     for path in sorted(FOLDER.glob("*.json")):
+        if path.stem not in driver_names():
+            continue  # the first test below says so
         for item in json.loads(path.read_text())["cases"]:
             frames = tuple(
                 Frame(_bytes_of(frame), frame.get("topic", ""), frame["readings"])
@@ -151,7 +153,7 @@ def told(item: Observation, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_driver_has_vectors_and_every_vector_a_driver() -> None:
-    assert sorted(driver_names()) == sorted({case.driver for case in cases()})
+    assert sorted(driver_names()) == sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 @every_case()
