@@ -12,7 +12,9 @@ from firmware_bridge.simulators.ticks import Ticks, unix_us
 Run = Callable[[Ticks], Awaitable[None]]
 
 
-async def with_pulls(fleet: Fleet, device: SimulatedDevice, run: Run, stop: asyncio.Event) -> None:
+async def with_pulls(
+    fleet: Fleet, device: SimulatedDevice, run: Run, *, stop: asyncio.Event
+) -> None:
     """Runs the device until stop is set, with its cable out now and then; the log says when."""
     if fleet.pulls is None:
         await run(Ticks(device.interval_ms, stop))

@@ -55,7 +55,7 @@ async def _run_device(
         else:
             await run_publisher(device, trip, log=log, ticks=ticks, broker=fleet.broker)
 
-    await with_pulls(fleet, device, run, stop)
+    await with_pulls(fleet, device, run, stop=stop)
 
 
 async def _announce(fleet: Fleet, ready: Path, stop: asyncio.Event) -> None:
