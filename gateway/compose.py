@@ -44,13 +44,14 @@ from ledger.entry import (
     decode_entry,
     encode_entry,
 )
-from ledger.feed_store import get_state, get_value
+from ledger.feed_store import get_state, get_value, put_value
 from ledger.journal import Journal, Recovered
 from ledger.sealer import AudienceKey, FeedState, Pending
 from ledger.signing import Signer
 from ledger.store import Store
 from logistics.reading import GapReason
 
+BEHIND: Final = "behind"  # why this store was found to be older than what a witness holds
 SOFTWARE: Final = "wharfinger 0.1.0"
 _log = logging.getLogger(__name__)
 
@@ -157,6 +158,10 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         wall_s=lambda: _wall_s(disk.clock),
         counter=_counter(config),
     )
+    behind = disk.store.read(lambda txn: get_value(txn, BEHIND))
+    if behind is not None:
+        cutter.hold()
+        signer.hold(behind)
     parts = _parts(config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer)
     return Opened(Gateway(parts), parts)
 
@@ -213,8 +218,8 @@ def _parts(
                 feed,
                 genesis_sha256=peer.genesis_sha256,
                 blocks_here=lambda: cutter.state.height,
-                behind=signer.hold,
                 on_notice=partial(site.hear, place),
+                behind=lambda reason: _hold(disk.store, cutter, signer, reason),
             )
             for place, (door, peer) in enumerate(zip(doors, config.peers, strict=True))
         ],
@@ -256,6 +261,16 @@ def _counter(config: GatewayConfig) -> HeadCounter | None:
         return None
     every_s = config.key_counter_every_s
     return HeadCounter(TpmCounter(config.key_counter), every_s=every_s, mono_s=time.monotonic)
+
+
+def _hold(store: Store, cutter: Cutter, signer: HeadSigner, reason: str) -> None:
+    """A store behind its witnesses makes neither blocks nor heads, and stays so over restarts: by
+    then it could have grown past what the witnesses hold, with other blocks at the same heights.
+    """
+    if not cutter.is_held:
+        cutter.hold()
+        signer.hold(reason)
+        store.write_later(lambda txn: put_value(txn, BEHIND, reason))
 
 
 def _wall_s(clock: TimeModel) -> int | None:

@@ -71,6 +71,11 @@ class Cutter:
         self.cut_made = asyncio.Event()
         self._lock = asyncio.Lock()
         self._demand = asyncio.Event()
+        self.is_held = False
+
+    def hold(self) -> None:
+        """Cuts no more: at the next height a witness holds a block that this store lost."""
+        self.is_held = True
 
     def demand(self) -> None:
         """Asks for a block now."""
@@ -78,8 +83,8 @@ class Cutter:
         self.intake.grown.set()
 
     async def run(self) -> None:
-        """Cuts until cancelled."""
-        while True:
+        """Cuts until cancelled or held."""
+        while not self.is_held:
             await self._due()
             await self.cut_all()
 
@@ -107,10 +112,10 @@ class Cutter:
         self._demand.clear()
 
     async def cut_all(self) -> None:
-        """Cuts everything that is pending now, at least one block."""
+        """Cuts everything that is pending now, at least one block; nothing while held."""
         async with self._lock:
             waiting = len(self.intake.pending)
-            while True:
+            while not self.is_held:
                 taken = await self._cut_one(waiting)
                 waiting -= taken
                 if waiting <= 0:

@@ -71,6 +71,7 @@ class Gateway:
         self._parts = parts
         self.supervisor = Supervisor(self._run_device, self._device_lost)
         self._started_mono_us = parts.clock.mono_us()
+        self._may_cut = False
 
     async def _run_device(self, spec: DeviceSpec) -> None:
         await self._parts.run_device(spec, self._parts.intake.put)
@@ -92,8 +93,7 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             inner = [
                 group.create_task(parts.intake.run(), name="intake"),
-                group.create_task(parts.cutter.run(), name="cutter"),
-                group.create_task(self._sign(), name="signer"),
+                group.create_task(self._cut_and_sign(), name="cutter and signer"),
                 group.create_task(self._announce(), name="announce"),
                 group.create_task(parts.keeper.run(), name="keeper"),
                 group.create_task(parts.site.run(parts.doors), name="site"),
@@ -134,7 +134,8 @@ class Gateway:
             _log.warning("stopped_undrained acknowledged=nothing_of_it")
         try:
             async with asyncio.timeout(CUT_S):
-                await parts.cutter.cut_all()
+                if self._may_cut:
+                    await parts.cutter.cut_all()
         except TimeoutError:
             _log.warning("stopped_uncut rest=stays_in_journal")
         try:
@@ -152,14 +153,21 @@ class Gateway:
         for link in links:
             await link.anchored_up_to(last)
 
-    async def _sign(self) -> None:
-        """Boot guard: signs only after a reachable witness had the time to say what it holds."""
+    async def _cut_and_sign(self) -> None:
+        """Boot guard: blocks and heads are made only after each reachable witness had the time to
+        say what it holds. What is cut before could stand where a witness has another block.
+        """
         waits = [asyncio.create_task(link.first_word.wait()) for link in self._parts.uplinks]
-        if waits:
-            await asyncio.wait(waits, timeout=WITNESS_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
-        await self._parts.signer.run(self._parts.open_signer)
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=WITNESS_WAIT_S)
+        finally:
+            for task in waits:
+                task.cancel()
+        self._may_cut = True
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._parts.cutter.run())
+            group.create_task(self._parts.signer.run(self._parts.open_signer))
 
     async def _announce(self) -> None:
         """Wakes the uplinks at each new block and head."""

@@ -161,8 +161,16 @@ class Uplink:
     def _judge_peer(self, blocks_there: int) -> None:
         """A peer that holds more of our feed than we do: this store is an old copy of itself."""
         self.first_word.set()
-        if blocks_there > self._blocks_here():
-            self._behind(f"a peer holds {blocks_there} blocks of this feed, this store fewer")
+        self._compare("a peer holds", blocks_there)
+
+    def _compare(self, who: str, blocks_there: int) -> None:
+        blocks_here = self._blocks_here()
+        if blocks_there > blocks_here:
+            self._behind(
+                f"{who} {blocks_there} blocks of this feed, this store {blocks_here}: "
+                "an old copy, or a disk that lost what it had promised. Readings stay in the "
+                "journal; bring the newest copy of data_dir back, or enrol this box anew"
+            )
 
     async def _fetch_anchor(self) -> None:
         """Asks for the anchor receipt of the newest head until it is held, then of the next."""
@@ -216,6 +224,7 @@ class Uplink:
 
     def _note(self, leaves: tuple[LogLeaf, ...], anchor: LogLeaf, chain_height: int) -> None:
         progress = self.progress
+        self._compare("the chain anchored", anchor.record[3] + 1)
         if anchor.record[3] > progress.anchored_height:
             progress.anchored_height = anchor.record[3]
             progress.anchored_chain_height = chain_height
