@@ -174,6 +174,7 @@ class Uplink:
 
     async def _fetch_anchor(self) -> None:
         """Asks for the anchor receipt of the newest head until it is held, then of the next."""
+        await self._look_ahead()
         while True:
             head = await asyncio.to_thread(
                 self._store.read, lambda txn: newest_head(txn, self._feed)
@@ -184,6 +185,20 @@ class Uplink:
                 await self._ask(min(wanted, head.claim.height))
             settled = head is None or head.claim.height < self.progress.anchored_height + 1
             await asyncio.sleep(OPENED_POLL_S if settled else ANCHOR_POLL_S)
+
+    async def _look_ahead(self) -> None:
+        """Boot guard: a chain that anchored what this store does not hold, though no mirror kept
+        it.
+        """
+        feed_id, epoch = self._feed
+        try:
+            data = await self._door.feed_part(feed_id, epoch, self._blocks_here())
+        except NotYetProvenError:
+            return
+        part = decode_chain_part(data)
+        chain = verify_chain_part(part, trusted_genesis_sha256=self._genesis_sha256)
+        anchored = [leaf.record[3] for leaf in chain.leaves if self._is_ours(leaf, RECORD_ANCHOR)]
+        self._compare("the chain anchored", max(anchored, default=-1) + 1)
 
     def _go_on_from_store(self) -> None:
         """Begins behind the newest anchor receipt that is held: a year of them is not fetched anew.
@@ -224,7 +239,6 @@ class Uplink:
 
     def _note(self, leaves: tuple[LogLeaf, ...], anchor: LogLeaf, chain_height: int) -> None:
         progress = self.progress
-        self._compare("the chain anchored", anchor.record[3] + 1)
         if anchor.record[3] > progress.anchored_height:
             progress.anchored_height = anchor.record[3]
             progress.anchored_chain_height = chain_height

@@ -54,6 +54,18 @@ PACKAGES = (
     DebianPackage("gcc", "gcc", "builds the key token that fails on demand", ("test",)),
     DebianPackage("libc6-dev", "/usr/include/dlfcn.h", "headers for it", ("test",)),
     DebianPackage("systemd", "systemd-analyze", "judges the unit file", ("test",)),
+    DebianPackage("e2fsprogs", "mke2fs", "makes small disks", ("test",)),
+    DebianPackage("mmdebstrap", "mmdebstrap", "Debian's files for aarch64", ("test",)),
+    DebianPackage("arch-test", "arch-test", "asks which processors can be run", ("test",)),
+    DebianPackage(
+        "qemu-user-static", "qemu-aarch64-static", "runs programs for aarch64", ("test",)
+    ),
+    DebianPackage(
+        "qemu-system-arm", "qemu-system-aarch64", "runs a whole aarch64 machine", ("test",)
+    ),
+    DebianPackage("nbdkit", "nbdkit", "a disk with a volatile cache", ("test",)),
+    DebianPackage("kmod", "modprobe", "finds that machine's modules", ("test",)),
+    DebianPackage("cpio", "cpio", "packs its first files", ("test",)),
     DebianPackage("chromium", "chromium", "looks at the live page in the tests", ("test",)),
     DebianPackage(
         "fonts-wqy-microhei",

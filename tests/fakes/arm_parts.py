@@ -31,6 +31,8 @@ TOOLS: Final = {
     "packaging",
     "pluggy",
     "pygments",
+    "hypothesis",
+    "sortedcontainers",
 }
 MODULES: Final = ("virtio_pci", "virtio_blk")
 FOLDERS: Final = ("dev", "proc", "sys", "tmp", "run", "tree", "data", "witness", "site")

@@ -32,7 +32,7 @@ from ledger.signing import PublicKey
 from ledger.store import Store
 from ledger.store_exchange import StoreSink
 from tests.fakes.gateway_parts import arrival, celsius
-from tests.integration.disk.box import KEPT, held
+from tests.integration.disk.box import KEPT, differences, held
 
 DATA: Final = Path("/data")
 WITNESS: Final = Path("/witness")
@@ -139,6 +139,7 @@ async def live(*, witnessed: bool) -> None:
         )
         config = replace(config, peers=(peer,))
         doors = [Witness(WITNESS, PublicKey(identity.alg, identity.spki))]
+    found = differences(config.data_dir)
     opened = open_gateway(config, doors)
     there = held(opened._parts)
     last = max(there.values, default=-1)
@@ -147,6 +148,7 @@ async def live(*, witnessed: bool) -> None:
         "last": last,
         "twice": sum(1 for number in there.values.values() if number > 1),
         "heads": {height: digest.hex() for height, digest in there.heads.items()},
+        "fsck": found,
         "report": opened.gateway.report(),
     }
     say("held", json.dumps(what))

@@ -190,4 +190,6 @@ def _follow(machine: subprocess.Popen[bytes], cut_after_s: float, until: str) ->
 
 def lost(before: Sequence[Life], after: Life) -> int:
     """How many acknowledged readings a start does not find; readings count from 0 without holes."""
-    return max(0, max(life.acknowledged for life in before) + 1 - int(after.held["count"]))
+    return max(
+        0, max((life.acknowledged for life in before), default=-1) + 1 - int(after.held["count"])
+    )

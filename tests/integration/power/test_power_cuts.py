@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_nothing_acknowledged_is_lost_on_a_disk_with_a_volatile_cache(runs: Runs
     heads: dict[str, str] = {}
     for number, life in enumerate(lives):
         assert 0 == lost(lives[:number], life), f"life {number}"
-        assert 0 == life.held["twice"]
+        assert (0, []) == (life.held["twice"], life.held["fsck"])
         assert (0, 0) == (
             life.held["report"]["journal_damages"],
             life.held["report"]["journal_frames_lost"],
@@ -118,10 +119,10 @@ def test_what_a_lying_disk_lost_is_noticed_and_said_and_no_head_is_made(runs: Ru
     ((before, after),) = runs.of("witnessed")
     print(f"lying disk: {lost([before], after)} acknowledged readings lost")
     assert lost([before], after)
-    blocks = max(int(height) for height in before.heads) + 1
+    assert max(int(height) for height in before.heads) > 0
     (fault,) = [text for text in after.state["faults"] if "signing stopped" in text]
     print(fault)
-    assert f"a peer holds {blocks} blocks of this feed" in fault or blocks > 1
+    assert re.search(r"a peer holds (\d+) blocks of this feed, this store 1:", fault)
     assert "a disk that lost what it had promised" in fault
     assert after.held["heads"].keys() == {"0"}
     assert set(after.heads) <= {"0"}, "a head was signed"

@@ -384,6 +384,84 @@ async def test_a_witness_is_given_five_seconds_to_speak_before_anything_is_signe
     assert pytest.approx(WITNESS_WAIT_S, abs=0.5) == opened_at_s[0] - begun_s
 
 
+@virtual_time
+async def test_every_witness_is_heard_before_anything_is_cut_or_signed(rooms: Make) -> None:
+    room = rooms()
+    await room.init()
+    room.open()
+    links = [
+        Uplink(
+            DeafDoor(),
+            room.parts.store,
+            (room.parts.feed_id, 0),
+            genesis_sha256=bytes(32),
+            blocks_here=lambda: 0,
+            behind=lambda _: None,
+        )
+        for _ in range(2)
+    ]
+    links[0].first_word.set()
+    room.parts = replace(room.parts, uplinks=links)
+    assert room.opened
+    room.opened.gateway = Gateway(room.parts)
+    async with room.running() as gateway:
+        gateway.seal_now()
+        await asyncio.sleep(WITNESS_WAIT_S - 1)
+        assert (0, -1) == (room.parts.cutter.state.height, room.parts.signer.signed_height)
+        links[1].first_word.set()
+        await settled()
+        assert 1 == room.parts.cutter.state.height
+
+
+@virtual_time
+async def test_a_stop_before_the_witnesses_spoke_leaves_the_rest_in_the_journal(
+    rooms: Make,
+) -> None:
+    room = rooms()
+    await room.init()
+    room.open()
+    link = Uplink(
+        DeafDoor(),
+        room.parts.store,
+        (room.parts.feed_id, 0),
+        genesis_sha256=bytes(32),
+        blocks_here=lambda: 0,
+        behind=lambda _: None,
+    )
+    room.parts = replace(room.parts, uplinks=[link])
+    assert room.opened
+    room.opened.gateway = Gateway(room.parts)
+    async with room.running():
+        await room.say(4000)
+    assert 0 == room.parts.cutter.state.height
+    room.close()
+    room.open()
+    assert KIND_TELEMETRY in kinds(room.waiting())
+
+
+@virtual_time
+async def test_a_store_found_behind_makes_no_block_and_no_head_over_restarts(rooms: Make) -> None:
+    room = rooms()
+    await room.init()
+    async with room.running():
+        await room.say(4000)
+    room.close()
+    room.open()
+    height = room.parts.cutter.state.height
+    disk = (room.parts.store, room.parts.cutter, room.parts.signer)
+    compose._hold(*disk, "a peer holds 9 blocks")
+    for value in (4100, 4200):
+        async with room.running() as gateway:
+            await room.say(value)
+            gateway.seal_now()
+            await asyncio.sleep(60)
+            assert ["signing stopped: a peer holds 9 blocks"] == gateway.report()["faults"]
+            assert height == room.parts.cutter.state.height
+        room.close()
+        room.open()
+    assert [4100, 4200] == [e.body[1] for e in room.waiting() if e.kind == KIND_TELEMETRY]
+
+
 @pytest.mark.parametrize(
     ("persistent", "marked"), [(True, {"probe"}), (False, {"probe", "fridge"})]
 )

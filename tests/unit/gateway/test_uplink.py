@@ -323,7 +323,22 @@ async def test_a_peer_that_holds_more_of_our_feed_than_we_do_stops_the_signing(r
         assert (True, []) == (room.link.first_word.is_set(), room.behind)
         room.machine.lines[0].say(message(STATE, *room.box.feed, 9, 8))
         await asyncio.sleep(1)
-    assert ["a peer holds 9 blocks of this feed, this store fewer"] == room.behind
+    (reason,) = room.behind
+    assert reason.startswith("a peer holds 9 blocks of this feed, this store 1: an old copy, or a")
+    assert "bring the newest copy of data_dir back, or enrol this box anew" in reason
+
+
+@virtual_time
+async def test_a_chain_that_anchored_more_than_this_store_holds_stops_the_signing(
+    rooms: Make,
+) -> None:
+    room = rooms()
+    await room.grow(3)
+    room.anchor(2)
+    room.link._blocks_here = lambda: 2  # as an old copy of the store would say
+    async with room.running():
+        await asyncio.sleep(1)
+    assert "the chain anchored 3 blocks of this feed, this store 2" in room.behind[0]
 
 
 @virtual_time
@@ -357,7 +372,8 @@ async def test_a_new_start_goes_on_behind_the_newest_anchor_receipt_that_is_held
     async with room.running():
         await asyncio.sleep(1)
     assert 1 == room.link.progress.anchored_height
-    assert {2} == set(room.machine.asked)
+    # 3 is the boot guard's question: is anything anchored that is not here?
+    assert {2, 3} == set(room.machine.asked)
 
 
 @virtual_time
