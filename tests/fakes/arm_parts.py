@@ -107,7 +107,7 @@ def _make(place: Path) -> None:
     place.mkdir()
     run(
         "mmdebstrap", "--quiet", "--arch=arm64", "--variant=extract",
-        f"--include={','.join(DEBIAN)}", '--aptopt=APT::Install-Recommends "false"', SUITE, root, "http://deb.debian.org/debian",
+        f"--include={','.join(DEBIAN)}", '--aptopt=APT::Install-Recommends "false"', SUITE, root,
     )  # fmt: skip  # a command line
     for name in FOLDERS:
         (root / name).mkdir(exist_ok=True)
