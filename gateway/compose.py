@@ -7,8 +7,8 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,9 @@ from firmware_bridge.hubs import Hubs
 from firmware_bridge.keys.registry import open_signer
 from firmware_bridge.keys.tpm_counter import TpmCounter
 from firmware_bridge.transports.mqtt import BrokerAddress
+from firmware_bridge.transports.mqtt_board import MqttBoard
+from gateway.alarm_board import AlarmBoard, raised_before
+from gateway.alarms import AlarmWatch, Channel
 from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
 from gateway.config import GatewayConfig
 from gateway.deliveries import Deliveries
@@ -37,6 +40,7 @@ from gateway.uplink import Uplink
 from ledger.entry import (
     CONTROL_SLOT,
     KIND_BOOT,
+    KIND_HEALTH,
     QUALITY_NTP,
     Entry,
     GTime,
@@ -49,6 +53,8 @@ from ledger.journal import Journal, Recovered
 from ledger.sealer import AudienceKey, FeedState, Pending
 from ledger.signing import Signer
 from ledger.store import Store
+from logistics.errors import BodyError
+from logistics.health import AlarmChange
 from logistics.reading import GapReason
 
 BEHIND: Final = "behind"  # why this store was found to be older than what a witness holds
@@ -128,17 +134,23 @@ def open_gateway(config: GatewayConfig, doors: Sequence[Door]) -> Opened:
 
 def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> Opened:
     check_audiences(config, disk.book)
+    raised = disk.store.read(raised_before)
     _report_damage(config, disk.damage, disk.found)
     maker = EntryMaker(
         disk.book,
         disk.clock,
         audiences={device.spec.id: device.audience for device in config.devices},
         specs={device.spec.id: device.spec for device in config.devices},
+        alarms=_watch(config, disk, raised),
     )
     pending = deque(disk.found.pending)
     pending.extend(_first_entries(disk, config, maker))
     intake = Intake(disk.journal, maker, pending, deliveries=Deliveries(disk.found.marks))
     intake.after_full = lambda since, until: _full_gaps(config, maker, since, until)
+    alarms = AlarmBoard(
+        maker.alarms, disk.store, _board(config), gateway=config.name, before=raised
+    )
+    intake.after_commit = alarms.look
     intake.counts.damages = len(disk.damage.corruptions)
     intake.counts.lost = disk.found.lost
     cutter = Cutter(
@@ -162,7 +174,9 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
     if behind is not None:
         cutter.hold()
         signer.hold(behind)
-    parts = _parts(config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer)
+    parts = _parts(
+        config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer, alarms=alarms
+    )
     return Opened(Gateway(parts), parts)
 
 
@@ -187,6 +201,7 @@ def _parts(
     maker: EntryMaker,
     cutter: Cutter,
     signer: HeadSigner,
+    alarms: AlarmBoard,
 ) -> Parts:
     feed = (disk.identity.feed_id, 0)
     again = asyncio.Event()
@@ -223,6 +238,7 @@ def _parts(
             )
             for place, (door, peer) in enumerate(zip(doors, config.peers, strict=True))
         ],
+        alarms=alarms,
         keeper=_keeper(config, disk, doors),
         records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,
@@ -283,6 +299,27 @@ def _wall_ms(clock: TimeModel) -> int | None:
     return None if wall_us is None else wall_us // 1000
 
 
+def _watch(
+    config: GatewayConfig, disk: _Recovered, raised: Sequence[tuple[Channel, bool]]
+) -> AlarmWatch:
+    """The alarms as they stood: what is kept of them, and what was journaled since."""
+    watch = AlarmWatch(config.alarms, raised)
+    slots = {line.slot: disk.book.channel(line) for line in disk.book.lines()}
+    for item in disk.found.pending:
+        channel = slots.get(item.entry.slot)
+        if item.entry.kind == KIND_HEALTH and channel is not None:
+            with suppress(BodyError):  # a word of a later release
+                watch.replay(channel, AlarmChange.from_body(item.entry.body))
+    return watch
+
+
+def _board(config: GatewayConfig) -> MqttBoard | None:
+    """Where alarms are shown; None without a rule, so that a box without a broker asks for none."""
+    if not config.alarms:
+        return None
+    return MqttBoard(replace(_broker(config), client_id=f"wharf-{config.name}-alarms"))
+
+
 def _keeper(config: GatewayConfig, disk: _Recovered, doors: Sequence[Door]) -> Keeper:
     """Lets go of old readings, if the policy allows."""
 
@@ -313,11 +350,8 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
-    specs = [item.spec for item in config.devices if item.spec.source.startswith("mqtt:")]
-    if not specs:
-        return None
-    broker = BrokerAddress(
+def _broker(config: GatewayConfig) -> BrokerAddress:
+    return BrokerAddress(
         host=config.broker.host,
         port=config.broker.port,
         client_id=config.broker.client_id or f"wharf-{config.name}",
@@ -325,6 +359,13 @@ def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
         password_file=_text(config.broker.password_file),
         ca_file=_text(config.broker.ca_file),
     )
+
+
+def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
+    specs = [item.spec for item in config.devices if item.spec.source.startswith("mqtt:")]
+    if not specs:
+        return None
+    broker = _broker(config)
     return MqttBridge(specs, broker=broker, mono_us=clock.mono_us, wall_ms=lambda: _wall_ms(clock))
 
 

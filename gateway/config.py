@@ -2,7 +2,6 @@
 their line.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +13,17 @@ from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.driver_registry import driver_names
 from firmware_bridge.errors import SpecError
 from firmware_bridge.keys.tpm_counter import TpmCounter
+from gateway.alarms import LIMIT_EXPONENT, AlarmRule
+from gateway.config_table import Table, hex_bytes, line_of
 from gateway.errors import ConfigError
 from gateway.retention import RetentionPolicy
+from logistics.errors import NumberError
+from logistics.health import SECONDS_MAX
+from logistics.units import parse_decimal, rescale
 
 READERS_MIN: Final = 2
 READER_KEY_BYTES: Final = 32
 AUDIENCE_MAX: Final = 65_535
-NAME_CHARACTERS_MAX: Final = 100  # as much as the chain records of a name
 # What a configuration from elsewhere may not say: it could cut the box off from its own feed.
 OWN_TABLES: Final = frozenset({"gateway", "key", "status", "consortium", "site"})
 
@@ -63,6 +66,14 @@ class Origin:
 
 
 ORIGIN_FILE, ORIGIN_SITE, ORIGIN_OVERRIDE = range(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskConfig:
+    """What the disk's maker promises. endurance_gb: gigabytes that may be written; 0: unknown."""
+
+    endurance_gb: int = 0  # 0 to 100_000_000
+    years_min: int = 3  # the doctor is red below this, 1 to 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,65 +138,17 @@ class GatewayConfig:
     devices: tuple[DeviceConfig, ...] = ()
     site: SiteConfig = SiteConfig()
     origin: Origin = Origin()
-
-
-_REQUIRED: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """One TOML table; knows what was asked for, so that what was not asked for can be refused."""
-
-    path: object
-    text: str
-    name: str
-    values: Mapping[str, Any]
-    number_of: int = 0  # which one of a list of tables, from 0
-    known: set[str] = field(default_factory=set)
-
-    def error(self, key: str, mend: str) -> ConfigError:
-        line = _line_of(self.text, self.name, key, number_of=self.number_of)
-        return ConfigError(self.path, line, key, mend)
-
-    def name_text(self, key: str) -> str:
-        """A text that others will read: not empty, not endless, one line."""
-        text: str = self.get(key, str)
-        if not 0 < len(text) <= NAME_CHARACTERS_MAX or not text.isprintable():
-            raise self.error(key, f"must be 1 to {NAME_CHARACTERS_MAX} printable characters")
-        return text
-
-    def get(self, key: str, kind: type, default: Any = _REQUIRED) -> Any:
-        self.known.add(key)
-        if key not in self.values:
-            if default is _REQUIRED:
-                raise self.error(key, f"missing in [{self.name}]; add {key} = ...")
-            return default
-        value = self.values[key]
-        if type(value) is not kind:
-            raise self.error(key, f"must be {_KIND_WORDS[kind]}, not {value!r}")
-        return value
-
-    def number(self, key: str, default: int, *, low: int, high: int) -> int:
-        value: int = self.get(key, int, default)
-        if not low <= value <= high:
-            raise self.error(key, f"must be from {low} to {high}, not {value}")
-        return value
-
-    def hex(self, key: str, size_bytes: int) -> bytes:
-        return _hex(self, key, self.get(key, str), size_bytes)
-
-    def done(self) -> None:
-        for key in self.values:
-            if key not in self.known:
-                options = ", ".join(sorted(self.known))
-                raise self.error(key, f"unknown key in [{self.name}]; known are {options}")
+    alarms: tuple[AlarmRule, ...] = ()
+    disk: DiskConfig = DiskConfig()
 
 
 _TABLES: Final = (
+    "alarm",
     "audience",
     "broker",
     "consortium",
     "device",
+    "disk",
     "gateway",
     "key",
     "retention",
@@ -193,31 +156,6 @@ _TABLES: Final = (
     "site",
     "status",
 )
-_KIND_WORDS: Final = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
-
-
-def _hex(table: _Table, key: str, value: object, size_bytes: int) -> bytes:
-    try:
-        data = bytes.fromhex(value) if isinstance(value, str) else b""
-    except ValueError:
-        data = b""
-    if len(data) != size_bytes:
-        raise table.error(key, f"must be {size_bytes} bytes in hexadecimal")
-    return data
-
-
-def _line_of(text: str, table: str, key: str, *, number_of: int) -> int | None:
-    """Line of a key inside the table of that number, or of the table; for messages only."""
-    inside, table_line, seen = table == "", None, -1
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?", line)
-        if header:
-            seen += header[1] == table
-            inside = header[1] == table and seen == number_of
-            table_line = number if inside else table_line
-        elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
-            return number
-    return table_line
 
 
 def read_config(path: Path) -> GatewayConfig:
@@ -277,7 +215,7 @@ def check_sendable(file: Path) -> bytes:
 
 def _refuse_own(values: Mapping[str, Any], text: str, named: object) -> None:
     for name in OWN_TABLES.intersection(values):
-        line = _line_of(text, name, "", number_of=0)
+        line = line_of(text, name, "", number_of=0)
         raise ConfigError(named, line, name, "belongs to the box itself; leave it out")
 
 
@@ -314,12 +252,13 @@ class _Reader:
     def config(self) -> GatewayConfig:
         for name in self._values:
             if name not in _TABLES:
-                table = _Table(self._named, self._text, "", self._values)
+                table = Table(self._named, self._text, "", self._values)
                 raise table.error(name, f"unknown table; known are {', '.join(_TABLES)}")
         main = self._table("gateway")
         key = self._table("key")
         development = main.get("development", bool, default=False)
         audiences = self._audiences(development)
+        devices = self._devices({audience.id for audience in audiences})
         config = GatewayConfig(
             path=self._path,
             name=main.name_text("name"),
@@ -335,27 +274,29 @@ class _Reader:
             broker=self._broker(),
             peers=tuple(self._peer(table) for table in self._rows("consortium")),
             audiences=audiences,
-            devices=self._devices({audience.id for audience in audiences}),
             site=self._site(),
             origin=self._origin,
+            devices=devices,
+            alarms=self._alarms({device.spec.id for device in devices}),
+            disk=self._disk(),
         )
         main.done()
         key.done()
         return config
 
-    def _table(self, name: str) -> _Table:
+    def _table(self, name: str) -> Table:
         values = self._values.get(name, {})
         if not isinstance(values, dict):
             raise ConfigError(self._named, None, name, f"must be a table: [{name}]")
-        return _Table(self._named, self._text, name, values)
+        return Table(self._named, self._text, name, values)
 
-    def _rows(self, name: str) -> list[_Table]:
+    def _rows(self, name: str) -> list[Table]:
         rows = self._values.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ConfigError(self._named, None, name, f"must be written as [[{name}]]")
-        return [_Table(self._named, self._text, name, row, n) for n, row in enumerate(rows)]
+        return [Table(self._named, self._text, name, row, n) for n, row in enumerate(rows)]
 
-    def _counter(self, table: _Table) -> str | None:
+    def _counter(self, table: Table) -> str | None:
         uri: str | None = table.get("counter", str, None)
         try:
             if uri is not None:
@@ -364,7 +305,7 @@ class _Reader:
             raise table.error("counter", error.reason) from error
         return uri
 
-    def _optional_file(self, table: _Table, key: str) -> Path | None:
+    def _optional_file(self, table: Table, key: str) -> Path | None:
         name = table.get(key, str, None)
         return None if name is None else self._file(name)
 
@@ -426,7 +367,7 @@ class _Reader:
         table.done()
         return broker
 
-    def _peer(self, table: _Table) -> PeerConfig:
+    def _peer(self, table: Table) -> PeerConfig:
         peer = PeerConfig(
             address=table.get("address", str),
             certificate=self._file(table.get("certificate", str)),
@@ -444,9 +385,9 @@ class _Reader:
             audiences[audience.id] = audience
         return tuple(audiences.values())
 
-    def _audience(self, table: _Table, development: bool) -> AudienceConfig:  # noqa: FBT001  # private, one caller
+    def _audience(self, table: Table, development: bool) -> AudienceConfig:  # noqa: FBT001  # private, one caller
         keys = table.get("readers", list)
-        readers = tuple(_hex(table, "readers", key, READER_KEY_BYTES) for key in keys)
+        readers = tuple(hex_bytes(table, "readers", key, READER_KEY_BYTES) for key in keys)
         if len(set(readers)) < READERS_MIN and not development:
             mend = "needs two readers at least, one of them a recovery key that is kept offline"
             raise table.error("readers", mend)
@@ -467,7 +408,59 @@ class _Reader:
             devices[device.spec.id] = device
         return tuple(devices.values())
 
-    def _device(self, table: _Table, audiences: set[int]) -> DeviceConfig:
+    def _alarms(self, devices: set[str]) -> tuple[AlarmRule, ...]:
+        rules: list[AlarmRule] = []
+        for table in self._rows("alarm"):
+            device = table.name_text("device")
+            if device not in devices:
+                raise table.error("device", f"no [[device]] has id = {device!r}")
+            found = self._alarm(table, (device, table.name_text("channel")))
+            taken = {(rule.channel, rule.above) for rule in rules}
+            if taken & {(rule.channel, rule.above) for rule in found}:
+                raise table.error("channel", f"{found[0].channel[1]!r} has such a limit already")
+            rules += found
+        return tuple(rules)
+
+    def _alarm(self, table: Table, channel: tuple[str, str]) -> list[AlarmRule]:
+        """One rule for each limit of a table."""
+        for_s = table.number("for_s", 600, low=0, high=SECONDS_MAX)
+        settle_s = table.number("settle_s", 300, low=0, high=SECONDS_MAX)
+        limits = {key: table.get(key, str, None) for key in ("above", "below")}
+        table.done()
+        rules = []
+        for key, text in limits.items():
+            if text is None:
+                continue
+            try:
+                limit_milli = rescale(parse_decimal(text), LIMIT_EXPONENT)
+            except NumberError as error:
+                mend = f'must be a number with three decimals at most, as "8.0", not {text!r}'
+                raise table.error(key, mend) from error
+            rules.append(
+                AlarmRule(
+                    channel=channel,
+                    above=key == "above",
+                    limit_milli=limit_milli,
+                    for_s=for_s,
+                    settle_s=settle_s,
+                )
+            )
+        if not rules:
+            raise table.error("above", "an alarm needs a limit: above, below, or both")
+        if len(rules) > 1 and rules[0].limit_milli < rules[1].limit_milli:
+            raise table.error("below", "lies over the limit in above: everything would be outside")
+        return rules
+
+    def _disk(self) -> DiskConfig:
+        table = self._table("disk")
+        disk = DiskConfig(
+            endurance_gb=table.number("endurance_gb", 0, low=0, high=100_000_000),
+            years_min=table.number("years_min", DiskConfig().years_min, low=1, high=50),
+        )
+        table.done()
+        return disk
+
+    def _device(self, table: Table, audiences: set[int]) -> DeviceConfig:
         audience = table.number("audience", 0, low=1, high=AUDIENCE_MAX)
         if audience not in audiences:
             raise table.error("audience", f"no [[audience]] has id = {audience}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from firmware_bridge.devices import Arrival, DeviceSpec, Observation
+from gateway.alarms import AlarmWatch
 from gateway.clock import TimeModel
 from gateway.slots import SlotBook, SlotLine
 from ledger.entry import (
@@ -16,6 +17,7 @@ from ledger.entry import (
     KIND_DESCRIPTOR,
     KIND_DOCUMENT_HASH,
     KIND_GAP,
+    KIND_HEALTH,
     KIND_POSITION,
     KIND_TAG_SIGHTING,
     KIND_TELEMETRY,
@@ -74,8 +76,11 @@ class EntryMaker:
         *,
         audiences: Mapping[str, int],
         specs: Mapping[str, DeviceSpec],
+        alarms: AlarmWatch | None = None,
     ) -> None:
         self._book, self._clock = book, clock
+        self.alarms = alarms or AlarmWatch(())
+        self.latest: dict[tuple[str, str], Telemetry] = {}
         self._audiences, self._specs = audiences, specs
         self._absent: dict[int, Absence] = {}
         self._told: set[int] = set()  # slots whose present silence is an entry already
@@ -134,6 +139,11 @@ class EntryMaker:
             entries += self._gap_end(line, time)
         kind = _KINDS[type(observation.record)]
         entries.append(self._make(kind, slot, time, observation.record.to_body()))
+        channel = (arrival.device_id, observation.channel)
+        if isinstance(observation.record, Telemetry):
+            self.latest[channel] = observation.record
+        for change in self.alarms.observe(channel, observation.record, time):
+            entries.append(self._make(KIND_HEALTH, slot, time, change.to_body()))
         return entries
 
     def _descriptor(self, device_id: str, observation: Observation) -> Descriptor:
@@ -233,6 +243,10 @@ class EntryMaker:
             entries.append(self._make(KIND_GAP, line.slot, now, gap.to_body()))
             self._told.add(line.slot)
         return entries
+
+    def silent_slots(self) -> set[int]:
+        """Slots whose input is missing now."""
+        return set(self._absent)
 
     def _already_told(self, line: SlotLine) -> bool:
         if line.slot not in self._absent:

@@ -56,6 +56,7 @@ class Intake:
         self.counts = IntakeCounts()
         self.grown = asyncio.Event()
         self.after_full: Callable[[GTime, GTime], list[Entry]] = lambda _since, _until: []
+        self.after_commit: Callable[[], None] = lambda: None
         self._full_since: GTime | None = None
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
@@ -110,6 +111,7 @@ class Intake:
             self.counts.journaled += len(entries)
             self.counts.groups += 1
             self.grown.set()
+            self.after_commit()
         for arrival in arrivals:
             self._acknowledge(arrival)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from firmware_bridge.bridge import MqttBridge
 from firmware_bridge.conversation import Sink
 from firmware_bridge.devices import DeviceSpec
+from gateway.alarm_board import AlarmBoard
 from gateway.clock import TimeModel
 from gateway.device_records import DeviceRecords, RecordsDoor
 from gateway.entry_maker import EntryMaker
@@ -25,6 +26,7 @@ from gateway.uplink import ChainDoor, Uplink
 from ledger.entry import KIND_GAP, Entry
 from ledger.store import FULL_SHARE_ALARM, Store
 from logistics.reading import Gap, GapReason
+from logistics.units import decimal_text
 
 SILENCE_CHECK_S: Final = 1.0
 BACKLOG_FAULT_BLOCKS: Final = 1000
@@ -57,6 +59,7 @@ class Parts:
     serial_specs: Sequence[DeviceSpec]
     run_device: Callable[[DeviceSpec, Sink], Awaitable[None]]
     uplinks: Sequence[Uplink]
+    alarms: AlarmBoard
     keeper: Keeper
     records: DeviceRecords
     doors: Sequence[Door]
@@ -97,6 +100,7 @@ class Gateway:
                 group.create_task(self._announce(), name="announce"),
                 group.create_task(parts.keeper.run(), name="keeper"),
                 group.create_task(parts.site.run(parts.doors), name="site"),
+                group.create_task(parts.alarms.run(), name="alarms"),
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
@@ -240,6 +244,7 @@ class Gateway:
             "released_below": parts.keeper.released_below,
             "pruned_below": parts.keeper.pruned_below,
             "channels": self._channels(),
+            "alarms": self._alarms(),
             "devices": self._devices(),
             "mqtt": self._mqtt(),
             "site": parts.site.report(),
@@ -260,14 +265,34 @@ class Gateway:
             for name, s in self.supervisor.states.items()
         }
 
+    def _alarms(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "device": view.rule.channel[0],
+                "channel": view.rule.channel[1],
+                "above": view.rule.above,
+                "limit_milli": view.rule.limit_milli,
+                "raised": view.raised,
+            }
+            for view in self._parts.maker.alarms.views()
+        ]
+
     def _channels(self) -> list[dict[str, Any]]:
-        rows = []
+        rows, silent = [], self._parts.maker.silent_slots()
         for line in list(self._parts.book.lines()):
             channel = self._parts.book.channel(line)
             if channel is not None:
                 row = {"device": channel[0], "channel": channel[1], "slot": line.slot}
-                rows.append(row | {"readings": line.readings, "last_wall_us": line.last_wall_us})
+                row |= {"readings": line.readings, "last_wall_us": line.last_wall_us}
+                rows.append(row | self._latest(channel) | {"silent": line.slot in silent})
         return rows
+
+    def _latest(self, channel: tuple[str, str]) -> dict[str, Any]:
+        """The newest value since the start, exact; positions and tags have none."""
+        record = self._parts.maker.latest.get(channel)
+        if record is None:
+            return {"value": None, "unit": None}
+        return {"value": decimal_text(record.value, record.exponent), "unit": record.unit}
 
     def _faults(self, backlog: int) -> list[str]:
         parts, faults = self._parts, []

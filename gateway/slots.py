@@ -11,6 +11,7 @@ from ledger.entry import (
     KIND_DESCRIPTOR,
     KIND_GAP,
     KIND_GENESIS,
+    KIND_HEALTH,
     KIND_SUMMARY,
     Entry,
     GTime,
@@ -78,7 +79,7 @@ class SlotBook:
                 line.since_ms = (entry.time.wall_us or 0) // 1000
             descriptor = Descriptor.from_body(entry.body)
             self._channels[descriptor.device_id, descriptor.channel] = entry.slot
-        elif entry.kind not in (KIND_GENESIS, KIND_GAP, KIND_SUMMARY):
+        elif entry.kind not in (KIND_GENESIS, KIND_GAP, KIND_HEALTH, KIND_SUMMARY):
             line.readings += 1
             line.last_wall_us = entry.time.wall_us
         line.last_order = max(line.last_order, entry.order)

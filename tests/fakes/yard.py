@@ -226,7 +226,7 @@ class GatewayBox:
         name: str = "cold-room",
         party: str = "Cold Store Ltd",
         seal_count: int = 1000,
-        retention: str = "",
+        more: str = "",
         machine_reads: bool = True,
     ) -> None:
         folder.mkdir(parents=True)
@@ -235,8 +235,7 @@ class GatewayBox:
         self.token: SoftToken = make_token(folder / "token", label=name, pin=PIN)
         self.environment = {CONF_VARIABLE: str(self.token.conf_path)}
         self.config.write_text(
-            self._toml(party, broker_port, devices, seal_count, machine_reads)
-            + f"[retention]\n{retention}\n",
+            self._toml(party, broker_port, devices, seal_count, machine_reads) + more,
             encoding="utf-8",
         )
         code = run_wharf(
@@ -370,10 +369,10 @@ class Yard:
         broker_port: int | None = None,
         name: str = "cold-room",
         seal_count: int = 1000,
-        retention: str = "",
+        more: str = "",
         machine_reads: bool = True,
     ) -> GatewayBox:
-        """A gateway that is enrolled and runs. retention: lines of that table."""
+        """A gateway that is enrolled and runs. more: more tables of its file."""
         box = GatewayBox(
             self.folder / folder,
             machine or self.machine,
@@ -381,7 +380,7 @@ class Yard:
             devices=devices,
             name=name,
             seal_count=seal_count,
-            retention=retention,
+            more=more,
             machine_reads=machine_reads,
         )
         self._programs.append(box.program)

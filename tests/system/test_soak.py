@@ -33,6 +33,7 @@ JOURNAL_BYTES: Final = 8 << 20  # a segment more or less at the moment of a samp
 # What stays for ever of a block: header, run heads, tree nodes, head, anchor receipt.
 BLOCK_BYTES_MAX: Final = 6 << 10
 STORE_SLACK_BYTES: Final = 1 << 20  # readings between two looks of the retention
+pytestmark = pytest.mark.timeout(SOAK_S + 300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,12 +169,12 @@ class Soaked:
 @pytest.fixture(scope="module")
 def soaked(yard: Yard) -> dict[str, Soaked]:
     """Return both boxes after their time under load, which they spend together."""
-    policy = "keep_days = 0\nmirrors = 1\n"
+    policy = "[retention]\nkeep_days = 0\nmirrors = 1\n"
     slow = yard.add_gateway(
         "slow",
         [Device("slow-1", "tasmota", "mqtt:tele/slow/SENSOR")],
         name="slow",
-        retention=policy,
+        more=policy,
     )
     fast = yard.add_gateway(
         "fast",
@@ -181,7 +182,7 @@ def soaked(yard: Yard) -> dict[str, Soaked]:
         name="fast",
         seal_count=4096,
         # The load is the gateway's; opening as much is not this test's matter.
-        retention=policy + "opened = false",
+        more=policy + "opened = false\n",
         machine_reads=False,
     )
     boxes = {"slow": slow, "fast": fast}

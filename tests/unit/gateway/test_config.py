@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +6,12 @@ import pytest
 
 from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.driver_registry import driver_names
+from gateway.alarms import AlarmRule
 from gateway.config import (
     AudienceConfig,
     BrokerConfig,
     DeviceConfig,
+    DiskConfig,
     GatewayConfig,
     PeerConfig,
     SealConfig,
@@ -98,6 +99,18 @@ driver = "tasmota"
 source = "mqtt:tele/fridge/SENSOR"
 interval_s = 60
 audience = 1
+
+[[alarm]]
+device = "fridge"
+channel = "temperature"
+above = "8.0"
+below = "-0.5"
+for_s = 60
+settle_s = 30
+
+[disk]
+endurance_gb = 5000
+years_min = 4
 """
 
 
@@ -166,8 +179,46 @@ def test_every_key_is_read_into_its_place() -> None:
                 audience=1,
             ),
         ),
+        alarms=tuple(
+            AlarmRule(
+                channel=("fridge", "temperature"),
+                above=above,
+                limit_milli=limit_milli,
+                for_s=60,
+                settle_s=30,
+            )
+            for above, limit_milli in ((True, 8_000), (False, -500))
+        ),
+        disk=DiskConfig(endurance_gb=5_000, years_min=4),
     )
     assert expected == config
+
+
+ALARM = '[[alarm]]\ndevice = "fridge"\nchannel = "temperature"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "field", "mend"),
+    [
+        ("", "above", "needs a limit"),
+        ("above = 8.0", "above", "must be a text"),
+        ('above = "warm"', "above", "three decimals"),
+        ('above = "8.0001"', "above", "three decimals"),
+        ('above = "2"\nbelow = "8"', "below", "everything would be outside"),
+        ('above = "8"\n[[alarm]]\ndevice = "fridge"\nchannel = "temperature"\nabove = "9"',
+         "channel", "such a limit already"),
+    ],
+)  # fmt: skip
+def test_an_alarm_that_cannot_be_meant_is_refused(lines: str, field: str, mend: str) -> None:
+    without = WHOLE[: WHOLE.index("[[alarm]]")]
+    error = refused(without + ALARM + lines + "\n")
+    assert (field, True) == (error.field, mend in error.mend)
+
+
+def test_an_alarm_of_no_device_is_refused() -> None:
+    without = WHOLE[: WHOLE.index("[[alarm]]")]
+    error = refused(without + ALARM.replace("fridge", "cellar") + 'above = "8"\n')
+    assert ("device", "no [[device]] has id = 'cellar'") == (error.field, error.mend)
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -196,7 +247,7 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_known_ones(table: str) 
 def test_an_unknown_table_is_refused() -> None:
     error = refused(SMALLEST + "[humbug]\n")
     assert "humbug" == error.field
-    assert "known are audience, broker, " in error.mend
+    assert "known are alarm, audience, broker, " in error.mend
 
 
 @pytest.mark.parametrize(
@@ -368,13 +419,15 @@ def test_the_defaults_on_the_page_are_the_programs() -> None:
         "status": config.status,
         "retention": config.retention,
         "site": config.site,
+        "disk": config.disk,
         "broker": config.broker,
     }
-    words: Callable[[object], str] = lambda value: {  # noqa: E731  # used twice below
-        True: "`true`",
-        False: "`false`",
-        None: "none",
-    }.get(value, f'`"{value}"`' if isinstance(value, str) else f"`{value}`")  # type: ignore[call-overload]  # any value may be asked for
+
+    def words(value: object) -> str:
+        if value is None:
+            return "none"
+        return f'`"{value}"`' if isinstance(value, str) else f"`{value}`".lower()
+
     for table, part in held.items():
         for key, (_, default, _) in page()[table].items():
             if default != "required":
