@@ -387,7 +387,9 @@ class _Reader:
 
     def _audience(self, table: Table, development: bool) -> AudienceConfig:  # noqa: FBT001  # private, one caller
         keys = table.get("readers", list)
-        readers = tuple(hex_bytes(table, "readers", key, READER_KEY_BYTES) for key in keys)
+        readers = tuple(
+            hex_bytes(table, "readers", key, size_bytes=READER_KEY_BYTES) for key in keys
+        )
         if len(set(readers)) < READERS_MIN and not development:
             mend = "needs two readers at least, one of them a recovery key that is kept offline"
             raise table.error("readers", mend)

@@ -57,7 +57,7 @@ class Table:
 
     def hex(self, key: str, size_bytes: int) -> bytes:
         """Bytes in hexadecimal; raises ConfigError."""
-        return hex_bytes(self, key, self.get(key, str), size_bytes)
+        return hex_bytes(self, key, self.get(key, str), size_bytes=size_bytes)
 
     def done(self) -> None:
         """Raises ConfigError where the table has a key that nobody asked for."""
@@ -70,7 +70,7 @@ class Table:
 _KIND_WORDS: Final = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 
 
-def hex_bytes(table: Table, key: str, value: object, size_bytes: int) -> bytes:
+def hex_bytes(table: Table, key: str, value: object, *, size_bytes: int) -> bytes:
     """The bytes of a text in hexadecimal; raises ConfigError."""
     try:
         data = bytes.fromhex(value) if isinstance(value, str) else b""
