@@ -47,7 +47,8 @@ def measure_alone(part: Part, session: Session) -> list[Figure]:
     if child.returncode == CANNOT_MEASURE:
         raise BenchError(output.strip())
     if child.returncode != 0:
-        raise BenchError(f"ended with {child.returncode}; is `unshare --net` allowed here?")
+        why = f"ended with {child.returncode}, see above; it needs `{' '.join(namespace)}`"
+        raise BenchError(f"{why}: run it as root, or allow user namespaces")
     return [figure_from(value) for value in json.loads(output)]
 
 

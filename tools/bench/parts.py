@@ -33,4 +33,7 @@ class Part:
         return measure(session)
 
 
-PARTS = (Part("paths", "small paths of the ledger, beside what they cannot do without"),)
+PARTS = (
+    Part("end_to_end", "the whole way of a reading, beside thingsboard-gateway", alone=True),
+    Part("paths", "small paths of the ledger, beside what they cannot do without"),
+)
