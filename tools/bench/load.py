@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from firmware_bridge.codecs.payloads import decode_zigbee2mqtt
 from firmware_bridge.devices import Arrival, DeviceSpec, Observation
+from firmware_bridge.drivers.zigbee2mqtt import decode_zigbee2mqtt
 from gateway.clock import TimeModel, WallReading
 from gateway.entry_maker import EntryMaker
 from gateway.slots import SlotBook
@@ -114,12 +114,9 @@ class Line:
         """The next so many messages."""
         return [next(self._deliveries) for _ in range(count)]
 
-    def entries(self, deliveries: list[Delivery]) -> list[Entry]:
+    def entries(self, arrivals: Sequence[Arrival]) -> list[Entry]:
         """What the messages become: descriptors of new channels, and readings."""
-        made = []
-        for item in deliveries:
-            made += self.maker.from_arrival(arrival_of(item))
-        return made
+        return [entry for arrival in arrivals for entry in self.maker.from_arrival(arrival)]
 
 
 def arrival_of(item: Delivery) -> Arrival:
