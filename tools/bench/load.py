@@ -99,11 +99,12 @@ def topic_of(name: str) -> str:
 class Line:
     """From payloads to entries, by the gateway's own parts."""
 
-    def __init__(self, sensors: Sensors) -> None:
+    def __init__(self, sensors: Sensors, specs: dict[str, DeviceSpec] | None = None) -> None:
+        """specs: of other devices, on the sensors' clock."""
         self._deliveries = sensors.deliveries()
         self.book = SlotBook()
         self.clock = sensors.clock()
-        specs = sensors.specs
+        specs = specs or sensors.specs
         self.maker = EntryMaker(
             self.book, self.clock, audiences=dict.fromkeys(specs, AUDIENCE), specs=specs
         )

@@ -38,5 +38,7 @@ PARTS = (
     Part("ingest", "groups of 1000 to a signed block, beside immudb and raw LMDB"),
     Part("slow_disk", "the same work with 5 ms more a sync, beside SQLite"),
     Part("written", "bytes written in groups of 10, beside SQLite"),
+    Part("stored", "bytes that a reading takes for ever, beside what came in"),
+    Part("verifying", "a block and a proof checked, beside single signatures"),
     Part("paths", "small paths of the ledger, beside what they cannot do without"),
 )

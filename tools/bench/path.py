@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware_bridge.devices import Arrival
 from gateway.deliveries import Deliveries
 from gateway.sealing import stats_of
 from ledger.entry import Entry, encode_entry, feed_id_of
@@ -25,7 +26,7 @@ from ledger.head import NO_HEAD, Head
 from ledger.sealer import AudienceKey, Cut, FeedState, Pending, cut, head_claim
 from ledger.signing import ES256, PublicKey, low_s
 from tools.bench.durable import Durable
-from tools.bench.load import AUDIENCE, Delivery, Line, Sensors, arrival_of, genesis_bytes
+from tools.bench.load import AUDIENCE, Delivery, Line, arrival_of, genesis_bytes
 
 BLOCK_ENTRIES: Final = 4096  # the gateway's default
 AUDIENCE_KEY: Final = b"k" * 32
@@ -49,11 +50,9 @@ class SoftKey:
 class LedgerPath:
     """Takes groups of messages in; cuts and signs a block whenever enough entries wait."""
 
-    def __init__(
-        self, durable: Durable, sensors: Sensors, *, block_entries: int = BLOCK_ENTRIES
-    ) -> None:
+    def __init__(self, durable: Durable, line: Line, *, block_entries: int = BLOCK_ENTRIES) -> None:
         self._durable, self._block_entries = durable, block_entries
-        self.line = Line(sensors)
+        self.line = line
         self.key = SoftKey()
         self.state = FeedState(feed_id=feed_id_of(genesis_bytes()), slots={})
         self.head: Head | None = None
@@ -72,9 +71,14 @@ class LedgerPath:
         self.seconds[part] += time.perf_counter() - begun  # type: ignore[assignment]  # a Counter sums anything
 
     def group(self, deliveries: list[Delivery]) -> None:
-        """One group: durable when this returns, and sealed if a block was due."""
-        with self._timed("decode the payload, make the entry"):
+        """One group of messages: durable when this returns, and sealed if a block was due."""
+        with self._timed("decode the payload"):
             arrivals = [arrival_of(item) for item in deliveries]
+        self.take_in(arrivals)
+
+    def take_in(self, arrivals: Sequence[Arrival]) -> None:
+        """One group as the bridge hands it on."""
+        with self._timed("make the entry"):
             entries = self.line.entries(arrivals)
             mark = self._marks.mark(arrivals)
         self._keep(entries, mark)

@@ -1,4 +1,4 @@
-"""What the kernel says of a process: processor time, memory, bytes written (proc(5))."""
+"""What the kernel says of a process: processor time and memory (proc(5))."""
 
 from __future__ import annotations
 
@@ -37,13 +37,6 @@ def resident_bytes(pid: int) -> int:
     """Resident memory of one process, shared pages included."""
     pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def written_bytes(pid: int | str = "self") -> int:
-    """Bytes that a process caused to be sent to the block device."""
-    text = Path(f"/proc/{pid}/io").read_text(encoding="ascii")
-    fields = dict(line.split(": ") for line in text.splitlines())
-    return int(fields["write_bytes"])
 
 
 def wait_until(is_so: Callable[[], bool], what: str, *, within_s: float = 60) -> None:

@@ -3,7 +3,7 @@
     python -m tools.bench.worker own|sqlite FOLDER GROUP
 
 It reads a number of groups from each line of its input, and answers in JSON: wall and processor
-seconds that they took, sealed and signed, bytes written, and the seconds of each part.
+seconds that they took, sealed and signed, and the seconds of each part.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench.durable import OwnFiles, SqliteFile
-from tools.bench.load import SENSORS, Sensors
+from tools.bench.load import SENSORS, Line, Sensors
 from tools.bench.path import LedgerPath
-from tools.bench.processes import written_bytes
-from tools.bench.session import BenchError, Session
+from tools.bench.session import BenchError, Session, end
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,10 +27,16 @@ class Worker:
     """The process from outside."""
 
     def __init__(
-        self, session: Session, kind: str, *, group: int, env: dict[str, str] | None = None
+        self,
+        session: Session,
+        kind: str,
+        *,
+        group: int,
+        env: dict[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.group = group
-        folder = session.fresh_folder(f"worker-{kind}")
+        folder = folder or session.fresh_folder(f"worker-{kind}")
         self._child = session.start(
             [sys.executable, "-m", "tools.bench.worker", kind, folder, str(group)],
             cwd=ROOT,
@@ -41,6 +46,10 @@ class Worker:
             stderr=None,
         )
         self._line()
+
+    def end(self) -> None:
+        """Ends it now, so that it lets go of its files."""
+        end(self._child)
 
     def _line(self) -> str:
         assert self._child.stdout is not None
@@ -66,14 +75,13 @@ def work(path: LedgerPath, group: int, groups: int) -> dict[str, Any]:
     """Does so many groups; what they took."""
     batches = [path.line.take(group) for _ in range(groups)]
     path.seconds.clear()
-    written, cpu_s, begun = written_bytes(), time.process_time(), time.perf_counter()
+    cpu_s, begun = time.process_time(), time.perf_counter()
     for batch in batches:
         path.group(batch)
     path.seal()
     return {
         "seconds": time.perf_counter() - begun,
         "cpu_s": time.process_time() - cpu_s,
-        "written": written_bytes() - written,
         "parts": dict(path.seconds),
     }
 
@@ -82,7 +90,7 @@ def main() -> int:
     """Serves until its input ends."""
     kind, folder, group = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     durable = OwnFiles(folder) if kind == "own" else SqliteFile(folder)
-    path = LedgerPath(durable, Sensors())
+    path = LedgerPath(durable, Line(Sensors()))
     path.open_slots(SENSORS)
     print("ready", flush=True)
     for line in sys.stdin:
