@@ -121,7 +121,7 @@ class LedgerPath:
                 time=self.line.clock.now(),
                 keys={AUDIENCE: AudienceKey(key_epoch=0, key=AUDIENCE_KEY)},
                 fresh_salt=lambda: os.urandom(32),
-                stats_of=stats_of,
+                stats_of=lambda _slot, sealed: stats_of(sealed),
             )
         with self._timed("store the block"):
             self._durable.save_cut(made)
