@@ -259,8 +259,8 @@ class EmbeddedEngine:
             height=header.height, time_ns=header.time_ns, txs=txs
         )
         results = results_hash([(result.code, result.data) for result in finalized.results])
-        self._state.commit(finalized.outcome, results)
-        self.application.commit(finalized.outcome)
+        stored = self._state.commit(finalized.outcome, results)
+        self.application.commit(replace(finalized.outcome, state=stored))
         self._last = self._last_of(signed, results)
         return finalized
 

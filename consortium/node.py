@@ -245,12 +245,8 @@ class ChainNode:
 
     def enrolled_feeds(self) -> list[bytes]:
         """Feeds of all enrolled gateways whose keys are not revoked."""
-        found = []
-        for key, value in self.state.map.items():
-            name = decode(key)
-            if name[0] == "gateway" and decode(value)[7] is None:
-                found.append(fields(name, str, bytes)[1])
-        return sorted(found)
+        named = (fields(key, str, bytes)[1] for key in self._open_log.keys("gateway"))
+        return sorted(feed_id for feed_id in named if self.is_enrolled(feed_id))
 
 
 def _teller(loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting]) -> Tell:

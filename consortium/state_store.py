@@ -6,6 +6,7 @@ each. All calls of one store come from one thread (LMDB closes badly from anothe
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,17 +16,22 @@ from consortium.app.state import ChainState, Outcome
 from consortium.errors import ChainStoreError, DoubleSignError
 from ledger.canonical import decode, encode
 from ledger.comet import Validator
+from ledger.errors import DamagedError
 from ledger.frontier import Frontier
 from ledger.hashing import leaf_hash, node_hash
+from ledger.map_tiles import TileChanges, decode_tile, tile_changes, tiled_map
 from ledger.merkle import dyadic_parts
-from ledger.state_map import state_map_of
+from ledger.state_map import StateMap, TreeNode
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 STATE_FOLDER: Final = "chain.store"
 BLOCKS_FOLDER: Final = "blocks.store"
 MAP_BYTES: Final = 4 << 30  # address space, not disk: fixed at open, never grown at run time
 MARK_FOR_EVER: Final = (1 << 64) - 1
-_HEIGHT, _ROOTS, _RESULTS = b"height", b"roots", b"results"
+# Who still reads an older state finds its tiles for this many blocks.
+STALE_BLOCKS: Final = 8
+TILES_CACHED: Final = 4_096  # about 4 kB each in memory
+_HEIGHT, _ROOTS, _RESULTS, _TOP = b"height", b"roots", b"results", b"top"
 _SCHEMA, _GENESIS = b"schema", b"genesis"
 
 
@@ -65,43 +71,93 @@ def _claim(lmdb_txn: Any, folder: Path, genesis_digest: bytes) -> None:
 
 
 class StateStore:
-    """The application's committed state, its log with all tree nodes, and marks."""
+    """The application's committed state, its log with all tree nodes, and marks.
+
+    The state's map is kept in tiles and read as it is asked for, so neither a start nor memory
+    grows with it. Keys are listed on their own, for reads by their first element.
+    """
 
     def __init__(self, home: Path, genesis_digest: bytes) -> None:
         """Opens or makes the store under `home`; raises ChainStoreError."""
         self._env, opened = _open(
             home / STATE_FOLDER,
             genesis_digest=genesis_digest,
-            databases=("map", "leaves", "nodes", "marks", "expiry", "index", "changes"),
+            databases=(
+                "tiles", "stale", "keys", "leaves", "nodes", "marks", "expiry", "index", "changes",
+            ),  # fmt: skip  # one line of names
         )
-        self._meta, self._map, self._leaves, self._nodes, *rest = opened
+        self._meta, self._tiles, self._stale, self._keys, self._leaves, self._nodes, *rest = opened
         self._marks, self._expiry, self._index, self._changes = rest
+        self._load_tile = lru_cache(TILES_CACHED)(self._read_tile)
+        self._map = StateMap()
 
     def close(self) -> None:
         """Closes the store."""
         self._env.close()
 
     def load(self) -> tuple[int, ChainState] | None:
-        """(height, state) as last committed, re-derived and compared; None for a new store."""
+        """(height, state) as last committed; None for a new store.
+
+        What is read later is compared with its hash as it is read; `verify` reads all of it.
+        """
         with self._env.begin() as lmdb_txn:
             height = lmdb_txn.get(_HEIGHT, db=self._meta)
             if height is None:
                 return None
             recorded = lmdb_txn.get(_ROOTS, db=self._meta)
-            map_ = state_map_of(lmdb_txn.cursor(db=self._map))
+            top = bytes(lmdb_txn.get(_TOP, db=self._meta))
             size = lmdb_txn.stat(self._leaves)["entries"]
             parts = dyadic_parts(0, size)
             nodes = tuple(self._node(lmdb_txn, level, index) for level, index in parts)
-        state = ChainState(map_, Frontier(size, nodes))
+        self._map = tiled_map((_number(top[:8]), top[8:]), self._load_tile)
+        state = ChainState(self._map, Frontier(size, nodes))
         if state.roots.app_hash != recorded:
             raise ChainStoreError("the stored state does not have the hash it was committed with")
         return _number(height), state
 
+    def verify(self) -> int:
+        """Entries of the map, every tile and key of it read; raises ChainStoreError."""
+        self._load_tile.cache_clear()
+        keys = {key for key, _ in self._map.items()}
+        with self._env.begin(db=self._keys) as lmdb_txn:
+            listed = {bytes(key) for key, _ in lmdb_txn.cursor()}
+        if keys != listed:
+            raise ChainStoreError("the list of keys is not that of the state's map")
+        return len(keys)
+
+    def _read_tile(self, version: int, hash_: bytes) -> TreeNode:
+        try:
+            with self._env.begin(db=self._tiles) as lmdb_txn:
+                data = lmdb_txn.get(_u64(version) + hash_)
+            if data is None:
+                raise ChainStoreError(f"map tile {hash_.hex()} of version {version} is missing")
+            return decode_tile(data, (version, hash_), self._load_tile)
+        except (lmdb.Error, DamagedError) as error:
+            raise ChainStoreError(f"the state's map: {error}") from error
+
+    def keys(self, name: str) -> list[list[Any]]:
+        """All keys of the state whose first element is this, decoded, in the order of their
+        bytes.
+        """
+        found = []
+        with self._env.begin(db=self._keys) as lmdb_txn:
+            cursor = lmdb_txn.cursor()
+            # A key is a list of 1 to 3 elements: the name stands behind one byte that says so.
+            for elements in (1, 2, 3):
+                prefix = bytes([0x80 | elements]) + encode(name)
+                more = cursor.set_range(prefix)
+                while more and cursor.key().startswith(prefix):
+                    found.append(decode(bytes(cursor.key())))
+                    more = cursor.next()
+        return found
+
     def start(self, state: ChainState, results_hash: bytes) -> None:
         """Writes the state before the first block."""
+        changes = tile_changes(StateMap(), state.map, 0)
         with self._env.begin(write=True) as lmdb_txn:
-            for key, value in state.map.items():
-                lmdb_txn.put(key, value, db=self._map)
+            for key, _ in state.map.items():  # noqa: PERF102  # no dict, and has no keys()
+                lmdb_txn.put(key, b"", db=self._keys)
+            self._put_tiles(lmdb_txn, changes, height=0)
             lmdb_txn.put(_HEIGHT, _u64(0), db=self._meta)
             lmdb_txn.put(_ROOTS, state.roots.app_hash, db=self._meta)
             lmdb_txn.put(_RESULTS, results_hash, db=self._meta)
@@ -117,12 +173,14 @@ class StateStore:
         results_hash: bytes,
         *,
         next_set: tuple[Validator, ...] | None = None,
-    ) -> None:
+    ) -> ChainState:
         """Writes a block's outcome in one synced transaction; `next_set`: validators, if they
-        changed.
+        changed. Returns the same state, its map read from here.
         """
+        changes = tile_changes(self._map, outcome.state.map, outcome.height)
         try:
             with self._env.begin(write=True) as lmdb_txn:
+                self._put_tiles(lmdb_txn, changes, height=outcome.height)
                 self._write(lmdb_txn, outcome)
                 if next_set is not None:
                     # The header that names the next set is the one after this block's.
@@ -131,6 +189,20 @@ class StateStore:
                 lmdb_txn.put(_RESULTS, results_hash, db=self._meta)
         except lmdb.Error as error:
             raise ChainStoreError(f"cannot commit height {outcome.height}: {error}") from error
+        self._map = tiled_map(changes.top, self._load_tile)
+        return ChainState(self._map, outcome.state.log)
+
+    def _put_tiles(self, lmdb_txn: Any, changes: TileChanges, *, height: int) -> None:
+        for hash_, tile in changes.puts:
+            lmdb_txn.put(_u64(height) + hash_, tile, db=self._tiles)
+        for version, hash_ in changes.stale:
+            lmdb_txn.put(_u64(height) + _u64(version) + hash_, b"", db=self._stale)
+        cursor = lmdb_txn.cursor(db=self._stale)
+        while cursor.first() and _number(cursor.key()[:8]) + STALE_BLOCKS < height:
+            lmdb_txn.delete(cursor.key()[8:], db=self._tiles)
+            cursor.delete()
+        version, hash_ = changes.top
+        lmdb_txn.put(_TOP, _u64(version) + hash_, db=self._meta)
 
     def changes(self) -> list[tuple[int, list[Any], list[Any] | None]]:
         """(height of the header that names it, next validator set, that signed header when it is
@@ -150,8 +222,8 @@ class StateStore:
         return next((height for height, _, header in self.changes() if header is None), None)
 
     def _write(self, lmdb_txn: Any, outcome: Outcome) -> None:
-        for key, value in outcome.puts.items():
-            lmdb_txn.put(key, value, db=self._map)
+        for key in outcome.puts:
+            lmdb_txn.put(key, b"", db=self._keys, overwrite=False)
         size = lmdb_txn.stat(self._leaves)["entries"]
         for index, leaf in enumerate(outcome.leaves, size):
             encoded = leaf.encode()

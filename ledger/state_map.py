@@ -8,9 +8,12 @@ empty one is 32 zero bytes. Source of the form: the compact sparse Merkle tree o
     path  = SHA-256(key), read from its highest bit: 0 goes left
     leaf  = SHA-256(0x00 || path || SHA-256(value))
     inner = SHA-256(0x01 || left || right)
+
+A map may stand in memory as a whole, or hold subtrees that are read when they are asked for
+(`map_tiles`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +25,9 @@ DEPTH: Final = 8 * HASH_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
+class Leaf:
+    """An entry; it stands for every subtree that holds nothing else."""
+
     path: bytes
     key: bytes
     value: bytes
@@ -30,13 +35,27 @@ class _Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class _Inner:
-    left: "_Leaf | _Inner | None"
-    right: "_Leaf | _Inner | None"
+class Inner:
+    """Two subtrees with two entries at least between them."""
+
+    left: "TreeNode"
+    right: "TreeNode"
     hash: bytes
 
 
-_TreeNode = _Leaf | _Inner | None
+@dataclass(frozen=True, slots=True)
+class Far:
+    """A subtree that stands elsewhere, by the version that wrote it and its hash.
+
+    Never a lone leaf, but at the root: nothing has to be read to see that it does not collapse.
+    """
+
+    version: int
+    hash: bytes
+    load: Callable[[int, bytes], "TreeNode"]
+
+
+TreeNode = Leaf | Inner | Far | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +93,62 @@ def _bit(path: bytes, depth: int) -> int:
     return path[depth >> 3] >> (7 - (depth & 7)) & 1
 
 
-def _hash(tree_node: _TreeNode) -> bytes:
+def hash_of(tree_node: TreeNode) -> bytes:
+    """Hash of a subtree; zero bytes when it is empty."""
     return tree_node.hash if tree_node else EMPTY
+
+
+def near(tree_node: TreeNode) -> Leaf | Inner | None:
+    """The subtree's top, read if it stands elsewhere."""
+    while isinstance(tree_node, Far):
+        tree_node = tree_node.load(tree_node.version, tree_node.hash)
+    return tree_node
 
 
 def _entry_hash(path: bytes, value_hash: bytes) -> bytes:
     return leaf_hash(path + value_hash)
 
 
-def _inner(left: _TreeNode, right: _TreeNode) -> _TreeNode:
+def leaf_of(key: bytes, value: bytes) -> Leaf:
+    """The entry's leaf."""
+    path = sha256(key)
+    return Leaf(path, key, value, _entry_hash(path, sha256(value)))
+
+
+def inner_of(left: TreeNode, right: TreeNode) -> Inner:
+    """The tree node over two subtrees that hold two entries at least."""
+    return Inner(left, right, node_hash(hash_of(left), hash_of(right)))
+
+
+def _inner(left: TreeNode, right: TreeNode) -> TreeNode:
     """A tree node over two subtrees, in its one form: a lone leaf stands for the whole subtree."""
-    if left is None and (right is None or isinstance(right, _Leaf)):
+    if left is None and (right is None or isinstance(right, Leaf)):
         return right
-    if right is None and isinstance(left, _Leaf):
+    if right is None and isinstance(left, Leaf):
         return left
-    return _Inner(left, right, node_hash(_hash(left), _hash(right)))
+    return inner_of(left, right)
 
 
-def _put(tree_node: _TreeNode, leaf: _Leaf, depth: int) -> _TreeNode:
-    if tree_node is None or (isinstance(tree_node, _Leaf) and tree_node.path == leaf.path):
+def _put(tree_node: TreeNode, leaf: Leaf, depth: int) -> TreeNode:
+    tree_node = near(tree_node)
+    if tree_node is None or (isinstance(tree_node, Leaf) and tree_node.path == leaf.path):
         return leaf
-    if isinstance(tree_node, _Leaf):
+    if isinstance(tree_node, Leaf):
         tree_node = (
-            _Inner(None, tree_node, b"")
+            Inner(None, tree_node, b"")
             if _bit(tree_node.path, depth)
-            else _Inner(tree_node, None, b"")
+            else Inner(tree_node, None, b"")
         )
     if _bit(leaf.path, depth):
         return _inner(tree_node.left, _put(tree_node.right, leaf, depth + 1))
     return _inner(_put(tree_node.left, leaf, depth + 1), tree_node.right)
 
 
-def _remove(tree_node: _TreeNode, path: bytes, depth: int) -> _TreeNode:
+def _remove(tree_node: TreeNode, path: bytes, depth: int) -> TreeNode:
+    tree_node = near(tree_node)
     if tree_node is None:
         return None
-    if isinstance(tree_node, _Leaf):
+    if isinstance(tree_node, Leaf):
         return None if tree_node.path == path else tree_node
     if _bit(path, depth):
         return _inner(tree_node.left, _remove(tree_node.right, path, depth + 1))
@@ -119,22 +159,20 @@ def _remove(tree_node: _TreeNode, path: bytes, depth: int) -> _TreeNode:
 class StateMap:
     """An immutable map from bytes to bytes; a change gives a new map that shares all the rest."""
 
-    _top: _TreeNode = None
+    top: TreeNode = None
 
     @property
     def root(self) -> bytes:
         """Hash of the whole map, 32 bytes; zero bytes when empty."""
-        return _hash(self._top)
+        return hash_of(self.top)
 
     def set(self, key: bytes, value: bytes) -> "StateMap":
         """The map with this value under the key. O(log n) hashes."""
-        path = sha256(key)
-        leaf = _Leaf(path, key, value, _entry_hash(path, sha256(value)))
-        return StateMap(_put(self._top, leaf, 0))
+        return StateMap(_put(self.top, leaf_of(key, value), 0))
 
     def delete(self, key: bytes) -> "StateMap":
         """The map without the key; the same map if it was not there."""
-        return StateMap(_remove(self._top, sha256(key), 0))
+        return StateMap(_remove(self.top, sha256(key), 0))
 
     def get(self, key: bytes) -> bytes | None:
         """The value under the key, or None."""
@@ -151,22 +189,22 @@ class StateMap:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values, in the order of their paths."""
-        stack: list[_TreeNode] = [self._top]
+        stack: list[TreeNode] = [self.top]
         while stack:
-            tree_node = stack.pop()
-            if isinstance(tree_node, _Leaf):
+            tree_node = near(stack.pop())
+            if isinstance(tree_node, Leaf):
                 yield tree_node.key, tree_node.value
             elif tree_node:
                 stack += [tree_node.right, tree_node.left]
 
-    def _descend(self, path: bytes) -> tuple[list[bytes], _Leaf | None]:
+    def _descend(self, path: bytes) -> tuple[list[bytes], Leaf | None]:
         """Siblings from the root down, and the leaf where the path ends."""
         siblings: list[bytes] = []
-        tree_node = self._top
-        while isinstance(tree_node, _Inner):
+        tree_node = near(self.top)
+        while isinstance(tree_node, Inner):
             right = _bit(path, len(siblings))
-            siblings.append(_hash(tree_node.left if right else tree_node.right))
-            tree_node = tree_node.right if right else tree_node.left
+            siblings.append(hash_of(tree_node.left if right else tree_node.right))
+            tree_node = near(tree_node.right if right else tree_node.left)
         return siblings, tree_node
 
 

@@ -66,7 +66,11 @@ def put_slot(
     if len(slots) > DEVICE_SLOTS_MAX:
         raise Refused(Code.DEVICE_FULL, f"{device_id} has {DEVICE_SLOTS_MAX} slots")
     draft.put(("device", device_id), slots)
-    draft.put(("slot", feed_id, slot), device_id)
+    if taken is None:
+        # A feed's slots hang together newest first, so that its end finds them.
+        newest = draft.get("slots", feed_id)
+        draft.put(("slot", feed_id, slot), device_id, newest[0] if newest else None)
+        draft.put(("slots", feed_id), slot)
     draft.record(item_index, 3, feed_id, device_id, slot, descriptor_hash, from_ms, to_ms)
 
 

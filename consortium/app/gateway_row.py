@@ -12,7 +12,6 @@ from typing import Any
 
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import Draft
-from ledger.canonical import decode, encode
 from ledger.signing import kid_of
 
 
@@ -87,10 +86,7 @@ def require_active(row: GatewayRow) -> None:
 
 def close_slots(draft: Draft, feed_id: bytes, now_ms: int) -> None:
     """Closes every device's open row in this feed: from now on its readings may stand elsewhere."""
-    slots = [key[2] for key in _slot_keys(draft, feed_id)]
-    for slot in sorted(slots):
-        named = draft.get("slot", feed_id, slot)
-        device_id = named[0] if named else ""
+    for slot, device_id in _slots(draft, feed_id):
         known = draft.get("device", device_id)
         if known is None:
             continue
@@ -105,8 +101,13 @@ def close_slots(draft: Draft, feed_id: bytes, now_ms: int) -> None:
             draft.put(("device", device_id), rows)
 
 
-def _slot_keys(draft: Draft, feed_id: bytes) -> list[list[Any]]:
-    """The keys ["slot", feed-id, slot] of one feed."""
-    # One feed ends seldom, so the map is gone through rather than kept twice.
-    prefix = encode(["slot", feed_id, 0])[:-1]
-    return [decode(key) for key, _ in draft.map.items() if key.startswith(prefix)]
+def _slots(draft: Draft, feed_id: bytes) -> list[tuple[int, str]]:
+    """(slot, device) of a feed, slots ascending; each slot's row names the one before it."""
+    found, newest = [], draft.get("slots", feed_id)
+    slot = newest[0] if newest else None
+    while slot is not None:
+        row = draft.get("slot", feed_id, slot)
+        device_id, before = row or ("", None)
+        found.append((slot, device_id))
+        slot = before
+    return sorted(found)

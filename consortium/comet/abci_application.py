@@ -7,7 +7,7 @@ its time and its transactions alone. All calls come from the thread that owns th
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from consortium.abci_pb import abci_pb2 as abci
@@ -241,8 +241,8 @@ class AbciApplication:
         outcome = finalized.outcome
         changed = validator_set(outcome.state.map) if finalized.validator_updates else None
         results = results_hash([(item.code, item.data) for item in finalized.results])
-        self._store.commit(outcome, results, next_set=changed)
-        self.application.commit(outcome)
+        stored = self._store.commit(outcome, results, next_set=changed)
+        self.application.commit(replace(outcome, state=stored))
         self._decided, self._worked = None, None
         self._trials_left = RECHECK_TRIALS_MAX
         self._empty_run = 0 if txs else self._empty_run + 1

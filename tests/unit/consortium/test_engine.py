@@ -363,12 +363,36 @@ def test_a_height_has_one_proposal(home: Home) -> None:
     store.close()
 
 
-def test_a_tampered_state_is_refused_at_start(home: Home) -> None:
+def tampered(home: Home) -> StateStore:
+    """A state whose newest first tile was changed by one byte, or cut."""
     home.open().produce([enrolment(FEED)])
     assert home.state
-    key = encode(["gateway", FEED.feed_id])
-    with home.state._env.begin(write=True, db=home.state._map) as lmdb_txn:
-        lmdb_txn.put(key, encode([1, "other"]))
+    with home.state._env.begin(write=True, db=home.state._tiles) as lmdb_txn:
+        cursor = lmdb_txn.cursor()
+        cursor.last()
+        name, tile = bytes(cursor.key()), bytes(cursor.value())
+        lmdb_txn.put(name, tile[:-1] + bytes([tile[-1] ^ 1]))
+    return home.state
+
+
+def test_a_tampered_state_is_refused_where_it_is_read(home: Home) -> None:
+    tampered(home)
+    with pytest.raises(ChainStoreError, match="damaged"):
+        home.open().produce([admission("carrier"), enrolment(FEED, "carrier")])
+
+
+def test_a_check_of_the_whole_state_finds_what_was_tampered_with(home: Home) -> None:
+    store = tampered(home)
+    store.load()
+    with pytest.raises(ChainStoreError, match="damaged"):
+        store.verify()
+
+
+def test_another_first_tile_than_the_committed_one_is_refused_at_start(home: Home) -> None:
+    home.open().produce([enrolment(FEED)])
+    assert home.state
+    with home.state._env.begin(write=True, db=home.state._meta) as lmdb_txn:
+        lmdb_txn.put(b"top", bytes(40))
     with pytest.raises(ChainStoreError, match="hash"):
         home.open()
 
