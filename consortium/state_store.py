@@ -30,8 +30,15 @@ MAP_BYTES: Final = 4 << 30  # address space, not disk: fixed at open, never grow
 MARK_FOR_EVER: Final = (1 << 64) - 1
 # Who still reads an older state finds its tiles for this many blocks.
 STALE_BLOCKS: Final = 8
+# A state of so many entries is read as a whole at every start, in under a second.
+CHECKED_AT_START_MAX: Final = 10_000
 TILES_CACHED: Final = 4_096  # about 4 kB each in memory
 _HEIGHT, _ROOTS, _RESULTS, _TOP = b"height", b"roots", b"results", b"top"
+_DATABASES: Final = (
+    *("tiles", "stale", "keys"),  # the map
+    *("leaves", "nodes", "index"),  # the log
+    *("marks", "expiry", "changes"),
+)
 _SCHEMA, _GENESIS = b"schema", b"genesis"
 
 
@@ -82,12 +89,10 @@ class StateStore:
         self._env, opened = _open(
             home / STATE_FOLDER,
             genesis_digest=genesis_digest,
-            databases=(
-                "tiles", "stale", "keys", "leaves", "nodes", "marks", "expiry", "index", "changes",
-            ),  # fmt: skip  # one line of names
+            databases=_DATABASES,
         )
-        self._meta, self._tiles, self._stale, self._keys, self._leaves, self._nodes, *rest = opened
-        self._marks, self._expiry, self._index, self._changes = rest
+        self._meta, self._tiles, self._stale, self._keys, *rest = opened
+        self._leaves, self._nodes, self._index, self._marks, self._expiry, self._changes = rest
         self._load_tile = lru_cache(TILES_CACHED)(self._read_tile)
         self._map = StateMap()
 
@@ -98,7 +103,8 @@ class StateStore:
     def load(self) -> tuple[int, ChainState] | None:
         """(height, state) as last committed; None for a new store.
 
-        What is read later is compared with its hash as it is read; `verify` reads all of it.
+        A small state is checked as a whole, of a large one each part as it is read (`verify` for
+        all).
         """
         with self._env.begin() as lmdb_txn:
             height = lmdb_txn.get(_HEIGHT, db=self._meta)
@@ -113,6 +119,10 @@ class StateStore:
         state = ChainState(self._map, Frontier(size, nodes))
         if state.roots.app_hash != recorded:
             raise ChainStoreError("the stored state does not have the hash it was committed with")
+        with self._env.begin(db=self._keys) as lmdb_txn:
+            entries = lmdb_txn.stat()["entries"]
+        if entries <= CHECKED_AT_START_MAX:
+            self.verify()
         return _number(height), state
 
     def verify(self) -> int:

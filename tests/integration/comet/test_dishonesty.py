@@ -112,6 +112,7 @@ def tamper(home: Path, *, with_its_hash: bool) -> None:
     from consortium.app.state import ChainState
     from consortium.compose import read_genesis
     from consortium.state_store import StateStore
+    from ledger.map_tiles import tile_changes
 
     genesis = read_genesis(home)
     party = genesis.parties[0]
@@ -122,17 +123,21 @@ def tamper(home: Path, *, with_its_hash: bool) -> None:
     assert loaded
     state = replace(loaded[1], map=loaded[1].map.set(key, value))
     assert isinstance(state, ChainState)
+    changes = tile_changes(loaded[1].map, state.map, loaded[0])
     with store._env.begin(write=True) as txn:
-        txn.put(key, value, db=store._map)
+        top = txn.get(b"top", db=store._meta)
         if with_its_hash:
+            store._put_tiles(txn, changes, height=loaded[0])
             txn.put(b"roots", state.roots.app_hash, db=store._meta)
+        else:
+            txn.put(top, changes.puts[-1][1], db=store._tiles)
     store.close()
 
 
 @pytest.mark.parametrize(
     ("with_its_hash", "words"),
     [
-        (False, "the stored state does not have the hash it was committed with"),
+        (False, "the value is damaged"),
         (True, "end right after their start"),
     ],
 )
