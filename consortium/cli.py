@@ -60,6 +60,15 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
     _add(words, "reader-key", "print the key by which gateways let this machine read", _reader_key)
     revoke = _add(words, "revoke", "revoke a gateway's key from now on", _revoke)
     revoke.add_argument("feed", metavar="FEED", help="the gateway's feed id, 32 hex digits")
+    retire = _add(words, "retire", "end a gateway's feed in good order", _retire)
+    retire.add_argument("feed", metavar="FEED", help="the gateway's feed id, 32 hex digits")
+    certify = _add(words, "certify", "sign a gateway's certificate request", _certify)
+    certify.add_argument("request", type=Path, metavar="CSR", help="`wharf gateway enrol` wrote it")
+    certify.add_argument("--code", required=True, help="the enrolment code of the same gateway")
+    certify.add_argument("--party", required=True, metavar="NAME", help="in whose name")
+    certify.add_argument("--party-key", type=Path, required=True, metavar="FILE")
+    certify.add_argument("--days", type=int, default=3_650, help="default: %(default)s")
+    certify.add_argument("--out", type=Path, required=True, metavar="FILE")
     _add_comet(words)
     _add(words, "status", "height, log and gateways of a running chain machine", _status)
 
@@ -312,12 +321,38 @@ def _enrol(args: argparse.Namespace) -> int:
 
 
 def _revoke(args: argparse.Namespace) -> int:
+    return _end_feed(args, "Revoke", "revoked")
+
+
+def _retire(args: argparse.Namespace) -> int:
+    return _end_feed(args, "Retire", "retired")
+
+
+def _end_feed(args: argparse.Namespace, method: str, word: str) -> int:
     try:
         feed_id = bytes.fromhex(args.feed)
     except ValueError:
         print(f"wharf chain: {args.feed!r} is not a feed id of 32 hex digits", file=sys.stderr)
         return EXIT_USAGE
-    _print(args, {"revoked": args.feed, "chain_height": _operate(args, "Revoke", feed_id)})
+    _print(args, {word: args.feed, "chain_height": _operate(args, method, feed_id)})
+    return EXIT_OK
+
+
+def _certify(args: argparse.Namespace) -> int:
+    from consortium.certificate import certify
+    from consortium.enrolment import decode_enrolment
+    from consortium.file_keys import read_key
+
+    made = certify(
+        args.request.read_bytes(),
+        key=read_key(args.party_key),
+        party=args.party,
+        spki=decode_enrolment(args.code).spki,
+        now=datetime.now(UTC),
+        days=args.days,
+    )
+    args.out.write_bytes(made)
+    _print(args, {"certificate": str(args.out), "party": args.party, "days": args.days})
     return EXIT_OK
 
 

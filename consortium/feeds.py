@@ -69,13 +69,14 @@ class FeedRoom:
         return FeedSession(receiver, self.notice_for)
 
     def key_of(self, feed_id: bytes) -> PublicKey | None:
-        """The key that a feed is enrolled with, None where it is not, or no longer."""
+        """The present key of a feed, None where it is not enrolled, or no longer."""
         gateway = self._node.get("gateway", feed_id)
         if gateway is None or gateway[6] is not None:
             return None
-        if feed_id not in self._public_keys:
-            self._public_keys[feed_id] = PublicKey(gateway[1], gateway[2])
-        return self._public_keys[feed_id]
+        key = self._public_keys.get(feed_id)
+        if key is None or key.spki != gateway[2]:  # another may have followed
+            key = self._public_keys[feed_id] = PublicKey(gateway[1], gateway[2])
+        return key
 
     def _note_change(self, feed: FeedName) -> None:
         del feed  # every task looks at all feeds

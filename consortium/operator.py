@@ -12,6 +12,7 @@ from consortium.server import Method
 from consortium.transaction import (
     KIND_GATEWAY,
     KIND_PARTY,
+    KIND_RETIRE,
     KIND_REVOKE,
     SENDER_PARTY,
     Sender,
@@ -39,6 +40,7 @@ class Operator:
         return {
             "Enrol": self.enrol,
             "Revoke": self.revoke,
+            "Retire": self.retire,
             "Admit": self.admit,
             "Status": self.status,
             "Gateways": self.gateways,
@@ -87,6 +89,11 @@ class Operator:
         """[feed-id] -> chain height of the revocation."""
         (feed_id,) = fields(request, bytes)
         return (await self._submit(KIND_REVOKE, [1, feed_id])).height
+
+    async def retire(self, request: list[Any]) -> object:
+        """[feed-id] -> chain height of the retirement."""
+        (feed_id,) = fields(request, bytes)
+        return (await self._submit(KIND_RETIRE, [1, feed_id])).height
 
     async def admit(self, request: list[Any]) -> object:
         """[name, alg, spki, role] -> chain height of the admission."""

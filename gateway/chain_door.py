@@ -1,6 +1,7 @@
 """`consortium.client` in the shape that the uplink asks for."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -15,6 +16,7 @@ from consortium.errors import (
 from consortium.tls import certificate_digest
 from consortium.transaction import (
     KIND_DEVICE,
+    NONCE_BYTES,
     SENDER_GATEWAY,
     Sender,
     new_transaction,
@@ -102,19 +104,36 @@ class ClientDoor:
         self, signer: Signer, *, feed_id: bytes, rows: list[list[Any]], nonce: bytes
     ) -> None:
         """Sends a device transaction in the gateway's own name."""
+        body = [1, feed_id, rows]
+        signed = await self._signed(signer, KIND_DEVICE, feed_id, body=body, nonce=nonce)
+        code, text = await self.submit(signed)
+        if code:
+            raise RefusedError(code, text)
+
+    async def signed(self, signer: Signer, *, kind: int, feed_id: bytes, body: object) -> bytes:
+        """A transaction in the gateway's own name."""
+        nonce = os.urandom(NONCE_BYTES)
+        return await self._signed(signer, kind, feed_id, body=body, nonce=nonce)
+
+    async def _signed(
+        self, signer: Signer, kind: int, feed_id: bytes, *, body: object, nonce: bytes
+    ) -> bytes:
         status = await self._client.status()
         transaction = new_transaction(
             signer,
             chain_id=status.chain_id,
-            kind=KIND_DEVICE,
+            kind=kind,
             sender=Sender(SENDER_GATEWAY, feed_id),
             nonce=nonce,
             not_after=status.height + NOT_AFTER_AHEAD,
-            body=[1, feed_id, rows],
+            body=body,
         )
-        answer = await self._client.submit(await sign_transaction(transaction, signer))
-        if answer.code:
-            raise RefusedError(answer.code, answer.text)
+        return await sign_transaction(transaction, signer)
+
+    async def submit(self, transaction: bytes) -> tuple[int, str]:
+        """(code, text) of the chain's answer; raises ChainUnavailableError."""
+        answer = await self._client.submit(transaction)
+        return answer.code, answer.text
 
     async def configuration(self, request: bytes) -> tuple[bytes, bytes]:
         """(text, chain part) of the gateway's newest configuration."""

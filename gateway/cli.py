@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from gateway import key_cli
 from gateway.chain_door import open_door
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, read_config
@@ -52,6 +53,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     seal = actions.add_parser("seal", help="have the running gateway cut a block now")
     seal.add_argument("--config", type=Path, default=Path("gateway.toml"))
     seal.set_defaults(run=_seal)
+    key_cli.register(actions)
     _add_override(actions.add_parser("override", help="put a configuration in force on the spot"))
     status = actions.add_parser("status", help="ask the running gateway how it is")
     status.add_argument("--config", type=Path, default=Path("gateway.toml"))

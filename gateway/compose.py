@@ -32,6 +32,7 @@ from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
 from gateway.recovery import Found, losses, sort_out
 from gateway.retention import Keeper, Room
+from gateway.rotation import TO_TELL
 from gateway.sealing import Cutter, FeedIdentity, HeadSigner
 from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.site_keeper import SiteKeeper
@@ -41,6 +42,7 @@ from ledger.entry import (
     CONTROL_SLOT,
     KIND_BOOT,
     KIND_HEALTH,
+    KIND_KEY_CHANGE,
     QUALITY_NTP,
     Entry,
     GTime,
@@ -370,7 +372,7 @@ def _mqtt(config: GatewayConfig, clock: TimeModel) -> MqttBridge | None:
 
 
 async def _open_signer(config: GatewayConfig, identity: Identity) -> Signer:
-    """The signer, refused where its key is not the one that the feed began with."""
+    """The signer, refused where its key is not the feed's."""
     signer = await open_signer(config.key_uri, development=config.development)
     if signer.public_key_der() != identity.spki:
         await signer.aclose()
@@ -389,6 +391,9 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
         disk.book.apply(genesis)
         entries.append(genesis)
     entries.append(maker.control(KIND_BOOT, boot_body(config)))
+    followed = disk.store.read(lambda txn: get_value(txn, TO_TELL))
+    if followed is not None:
+        entries.append(maker.control(KIND_KEY_CHANGE, followed))
     if disk.damage.corruptions:
         slots = [line.slot for line in disk.book.lines() if line.descriptor is not None]
         entries += damage_entries(maker, losses(disk.found, slots))
@@ -396,6 +401,9 @@ def _first_entries(disk: _Recovered, config: GatewayConfig, maker: EntryMaker) -
         maker.mark_absent(name, GapReason.GATEWAY_DOWN)
     data = [encode_entry(entry) for entry in entries]
     first = disk.journal.append(data)
+    if followed is not None:
+        # Told twice after a crash just here, which says no more than once.
+        disk.store.write(lambda txn: put_value(txn, TO_TELL, None))
     rows = zip(entries, data, strict=True)
     return [Pending(first + offset, entry, raw) for offset, (entry, raw) in enumerate(rows)]
 

@@ -19,6 +19,7 @@ from ledger.entry import (
     KIND_GAP,
     KIND_HEALTH,
     KIND_POSITION,
+    KIND_RETIREMENT,
     KIND_TAG_SIGHTING,
     KIND_TELEMETRY,
     QUALITY_NONE,
@@ -170,6 +171,11 @@ class EntryMaker:
     def note(self, kind: int, slot: int, body: list[Any]) -> Entry:
         """An entry of the gateway's own in a device's slot."""
         return self._make(kind, slot, self._clock.now(), body)
+
+    def retirements(self) -> list[Entry]:
+        """The last entry of every device's slot."""
+        slots = [line.slot for line in self._book.lines() if line.descriptor is not None]
+        return [self.note(KIND_RETIREMENT, slot, [1]) for slot in slots]
 
     def now(self) -> GTime:
         """The time of this moment."""

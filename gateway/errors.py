@@ -26,5 +26,17 @@ class IdentityError(GatewayError):
     """Key, store and configuration do not belong together (a clone, or an exchanged token)."""
 
 
+class RotationRefusedError(GatewayError):
+    """The chain does not let the new key follow; `code` is in docs/formats/chain.md."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"the chain refused the new key ({code}): {text}")
+        self.code = code
+
+
+class RunningError(GatewayError):
+    """The command needs the gateway stopped."""
+
+
 class RollbackError(IdentityError):
     """This store is older than what was signed after it; signing would say two things."""

@@ -16,6 +16,7 @@ from ledger.entry import (
     QUALITY_NONE,
     Entry,
     GTime,
+    decode_entry,
     encode_entry,
     feed_id_of,
 )
@@ -23,21 +24,32 @@ from ledger.feed_store import get_value, put_value
 from ledger.mirror import accept_grant
 from ledger.sealed import KEY_BYTES, Grant, seal_grant
 from ledger.sealer import AudienceKey
+from ledger.signing import kid_of
 from ledger.store import Transaction
 
 GENESIS_VERSION: Final = 1
 IDENTITY_VERSION: Final = 1
+LEVEL_DEVELOPMENT: Final = 0
+LEVEL_HARDWARE_CLAIMED: Final = 1
 FIRST_KEY_EPOCH: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The gateway's genesis entry and key. `level`: 0 development, 1 hardware claimed."""
+    """The gateway's genesis entry and its present key. `level`: 0 development, 1 hardware
+    claimed.
+    """
 
     genesis_entry: bytes
     alg: int
     spki: bytes
     level: int
+
+    @property
+    def genesis_kid(self) -> bytes:
+        """Key id of the key that the feed began with; the present one may be another."""
+        body = decode_entry(self.genesis_entry).body
+        return kid_of(body[3])
 
     @property
     def feed_id(self) -> bytes:
@@ -70,7 +82,15 @@ def get_identity(txn: Transaction) -> Identity:
     if value is None:
         raise NotInitialisedError("no gateway here yet; run `wharf gateway init` first")
     _, genesis_entry, alg, spki, level = value
+    followed = get_value(txn, "signing-key")
+    if followed is not None:
+        _, alg, spki, level = followed
     return Identity(genesis_entry=genesis_entry, alg=alg, spki=spki, level=level)
+
+
+def put_signing_key(txn: Transaction, *, alg: int, spki: bytes, level: int) -> None:
+    """Has another key follow the one that the feed began with."""
+    put_value(txn, "signing-key", [IDENTITY_VERSION, alg, spki, level])
 
 
 def next_boot(txn: Transaction, boot_id: str) -> int:

@@ -12,13 +12,18 @@ from firmware_bridge.errors import KeyExistsError
 from firmware_bridge.keys.registry import create_key, open_signer
 from gateway.config import GatewayConfig, parse_config
 from gateway.errors import ConfigError, NotInitialisedError
-from gateway.identity import Identity, get_identity, new_identity, put_identity
+from gateway.identity import (
+    LEVEL_DEVELOPMENT,
+    LEVEL_HARDWARE_CLAIMED,
+    Identity,
+    get_identity,
+    new_identity,
+    put_identity,
+)
 from ledger.entry import genesis_leaf
 from ledger.signing import ES256
 from ledger.store import Store
 
-LEVEL_DEVELOPMENT: Final = 0
-LEVEL_HARDWARE_CLAIMED: Final = 1
 BROKER_PROBE_S: Final = 0.3
 W1_GLOB: Final = "/sys/bus/w1/devices/28-*/w1_slave"
 SERIAL_GLOB: Final = "/dev/serial/by-id/*"

@@ -202,6 +202,21 @@ class Gateway:
             await self._parts.intake.put_made(word)
             await reached.wait()
 
+    async def retire(self, wait_s: float) -> bool:
+        """Ends every device's slot; True once that is anchored, False where it is not in time."""
+        parts = self._parts
+        await parts.intake.put_made(parts.maker.retirements)
+        await parts.intake.drain()
+        await parts.cutter.cut_all()
+        last = parts.cutter.state.height - 1
+        waits = [asyncio.create_task(link.anchored_up_to(last)) for link in parts.uplinks]
+        if not waits:
+            return False
+        done, _ = await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        return bool(done)
+
     def seal_now(self) -> None:
         """Has a block cut as soon as may be."""
         self._parts.cutter.demand()

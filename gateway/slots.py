@@ -12,6 +12,7 @@ from ledger.entry import (
     KIND_GAP,
     KIND_GENESIS,
     KIND_HEALTH,
+    KIND_RETIREMENT,
     KIND_SUMMARY,
     Entry,
     GTime,
@@ -79,6 +80,10 @@ class SlotBook:
                 line.since_ms = (entry.time.wall_us or 0) // 1000
             descriptor = Descriptor.from_body(entry.body)
             self._channels[descriptor.device_id, descriptor.channel] = entry.slot
+        elif entry.kind == KIND_RETIREMENT:
+            # The number stays taken; should the channel speak again, that is another slot.
+            self._channels.pop(self.channel(line) or ("", ""), None)
+            line.descriptor = None
         elif entry.kind not in (KIND_GENESIS, KIND_GAP, KIND_HEALTH, KIND_SUMMARY):
             line.readings += 1
             line.last_wall_us = entry.time.wall_us
