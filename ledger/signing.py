@@ -30,6 +30,22 @@ SIGNATURE_BYTES: Final = 64
 KID_BYTES: Final = 16
 
 
+# Ed25519 points of small order, canonical or not, without the sign bit: under such a key one
+# signature holds for every message. The list is that of libsodium's ge25519_has_small_order.
+_SMALL_ORDER: Final = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    )
+)
+
+
 class Signer(Protocol):
     """Holds a key that nothing here can read. Implementations live with their key holders."""
 
@@ -78,6 +94,9 @@ class PublicKey:
         canonical = self._key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if canonical != self.spki:
             raise FormatError("public key", "not the one DER form")
+        point = canonical[-32:]
+        if self.alg == EDDSA and point[:31] + bytes([point[31] & 0x7F]) in _SMALL_ORDER:
+            raise FormatError("public key", "a point of small order")
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey:

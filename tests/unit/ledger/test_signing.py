@@ -1,8 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ledger import signing
 from ledger.errors import FormatError, SignatureError
 from ledger.signing import EDDSA, ES256, P256_ORDER, PublicKey, kid_of, low_s, public_key_of
 from tests.unit.ledger.feed_builder import FeedBuilder
@@ -67,3 +71,45 @@ def test_the_algorithm_follows_from_the_key() -> None:
         key = FeedBuilder(alg=alg).key
         assert key == public_key_of(key.spki)
         assert (kid_of(key.spki), 16) == (key.kid, len(key.kid))
+
+
+WYCHEPROOF = json.loads(
+    (Path(__file__).parents[2] / "vectors" / "wycheproof.json").read_text(encoding="ascii")
+)
+
+
+def verifies(alg: int, row: list[str]) -> bool:
+    _, key, message, signature, _ = row
+    try:
+        PublicKey(alg, bytes.fromhex(key)).verify(bytes.fromhex(message), bytes.fromhex(signature))
+    except SignatureError:
+        return False
+    return True
+
+
+def test_edge_cases_of_ed25519_are_decided_as_wycheproof_has_them() -> None:
+    wrong = [row[0] for row in WYCHEPROOF["EdDSA"] if verifies(EDDSA, row) != (row[4] == "valid")]
+    assert (145, []) == (len(WYCHEPROOF["EdDSA"]), wrong)
+
+
+def test_edge_cases_of_ecdsa_are_decided_as_wycheproof_has_them_but_for_high_s_and_length() -> None:
+    """Refused beyond the vectors: what is not 64 bytes, and the higher S of each pair."""
+    for row in WYCHEPROOF["ES256"]:
+        raw = bytes.fromhex(row[3])
+        ours = len(raw) == 64 and int.from_bytes(raw[32:], "big") <= P256_ORDER // 2
+        assert verifies(ES256, row) == (row[4] == "valid" and ours), row[0]
+    assert len(WYCHEPROOF["ES256"]) == 219
+
+
+@pytest.mark.parametrize("sign", [0, 0x80])
+@pytest.mark.parametrize("start", ["00", "01", "26e8958f", "c7176a70", "ec", "ed", "ee"])
+def test_a_key_under_which_one_signature_holds_for_every_message_is_refused(
+    start: str, sign: int
+) -> None:
+    points = [point for point in signing._SMALL_ORDER if point.hex().startswith(start)]
+    assert points
+    for point in points:
+        signed = point[:31] + bytes([point[31] | sign])
+        spki = bytes.fromhex("302a300506032b6570032100") + signed
+        with pytest.raises(FormatError):
+            PublicKey(EDDSA, spki)
