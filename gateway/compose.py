@@ -21,6 +21,7 @@ from firmware_bridge.transports.mqtt import BrokerAddress
 from firmware_bridge.transports.mqtt_board import MqttBoard
 from gateway.alarm_board import AlarmBoard, raised_before
 from gateway.alarms import AlarmWatch, Channel
+from gateway.calibrations import Calibrations
 from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
 from gateway.config import GatewayConfig
 from gateway.deliveries import Deliveries
@@ -241,6 +242,12 @@ def _parts(
             for place, (door, peer) in enumerate(zip(doors, config.peers, strict=True))
         ],
         alarms=alarms,
+        calibrations=Calibrations(
+            config.data_dir,
+            maker,
+            put=cutter.intake.put_made,
+            groups=lambda: cutter.intake.counts.groups,
+        ),
         keeper=_keeper(config, disk, doors),
         records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,

@@ -30,8 +30,13 @@ class RecordsDoor(Protocol):
 
 
 def row_of(descriptor: list[Any], slot: int, from_ms: int) -> list[Any]:
-    """What the chain keeps of a slot: device, slot, descriptor hash, from, open end."""
-    return [descriptor[1], slot, sha256(encode(descriptor)), from_ms, None]
+    """What the chain keeps of a slot: device, slot, descriptor hash, from, open end.
+
+    The hash is of the descriptor that the slot began with: it had no calibration, which is all that
+    later ones may change.
+    """
+    first = [*descriptor[:8], None, *descriptor[9:]]
+    return [descriptor[1], slot, sha256(encode(first)), from_ms, None]
 
 
 class DeviceRecords:

@@ -27,6 +27,7 @@ from ledger.entry import (
     GTime,
 )
 from logistics.business_event import FrameDigest
+from logistics.calibration import calibration_of
 from logistics.reading import (
     FLAG_STALE,
     FLAG_SUSPECT,
@@ -85,6 +86,7 @@ class EntryMaker:
         self._audiences, self._specs = audiences, specs
         self._absent: dict[int, Absence] = {}
         self._told: set[int] = set()  # slots whose present silence is an entry already
+        self._valid_until_us: dict[str, int | None] = {}  # by a descriptor's calibration
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.flagged: Counter[tuple[str, str]] = Counter()
 
@@ -138,6 +140,7 @@ class EntryMaker:
         else:
             slot = line.slot
             entries += self._gap_end(line, time)
+            observation = self._past_due(line, observation, time)
         kind = _KINDS[type(observation.record)]
         entries.append(self._make(kind, slot, time, observation.record.to_body()))
         channel = (arrival.device_id, observation.channel)
@@ -146,6 +149,38 @@ class EntryMaker:
         for change in self.alarms.observe(channel, observation.record, time):
             entries.append(self._make(KIND_HEALTH, slot, time, change.to_body()))
         return entries
+
+    def _past_due(self, line: SlotLine, observation: Observation, time: GTime) -> Observation:
+        """The observation, marked where the probe's calibration has run out."""
+        text = line.descriptor[8] if line.descriptor else None
+        if text is None or time.wall_us is None or not isinstance(observation.record, Telemetry):
+            return observation
+        if text not in self._valid_until_us:
+            known = calibration_of(text)
+            self._valid_until_us[text] = None if known is None else known.valid_until_us
+        until_us = self._valid_until_us[text]
+        if until_us is None or time.wall_us < until_us:
+            return observation
+        self._count_flags(line.descriptor[1] if line.descriptor else "", FLAG_UNCALIBRATED)
+        flags = observation.record.flags | FLAG_UNCALIBRATED
+        return replace(observation, record=replace(observation.record, flags=flags))
+
+    def calibrate(self, device_id: str, channel: str | None, text: str) -> tuple[list[Entry], bool]:
+        """A new descriptor for each slot of the device whose calibration this changes, and whether
+        the device (and the channel) has a slot yet. Nothing but the calibration differs.
+        """
+        found = [
+            line
+            for line in self._lines_of(device_id)
+            if line.descriptor is not None and channel in (None, line.descriptor[2])
+        ]
+        entries = []
+        for line in found:
+            body = Descriptor.from_body(line.descriptor)
+            if body.calibration != text:
+                fresh = replace(body, calibration=text).to_body()
+                entries.append(self.note(KIND_DESCRIPTOR, line.slot, fresh))
+        return entries, bool(found)
 
     def _descriptor(self, device_id: str, observation: Observation) -> Descriptor:
         spec = self._specs[device_id]

@@ -13,6 +13,7 @@ from firmware_bridge.bridge import MqttBridge
 from firmware_bridge.conversation import Sink
 from firmware_bridge.devices import DeviceSpec
 from gateway.alarm_board import AlarmBoard
+from gateway.calibrations import Calibrations
 from gateway.clock import TimeModel
 from gateway.device_records import DeviceRecords, RecordsDoor
 from gateway.entry_maker import EntryMaker
@@ -60,6 +61,7 @@ class Parts:
     run_device: Callable[[DeviceSpec, Sink], Awaitable[None]]
     uplinks: Sequence[Uplink]
     alarms: AlarmBoard
+    calibrations: Calibrations
     keeper: Keeper
     records: DeviceRecords
     doors: Sequence[Door]
@@ -189,6 +191,7 @@ class Gateway:
             await asyncio.sleep(SILENCE_CHECK_S)
             await self._parts.intake.put_made(self._parts.maker.silences)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
+            await self._parts.calibrations.look()
 
     async def breathe(self) -> None:
         """Returns once the intake has come to a word of ours: it moves."""

@@ -22,7 +22,7 @@ class Code(StrEnum):
     REFUTED = "refuted"  # reason
     UNCHECKED = "unchecked"  # reason
     UNTRUSTED = "issuer-unknown"  # genesis digest: consistent in itself, nobody vouches
-    COMPLETE = "complete"  # device, slot, readings, seq_by: nothing between is missing
+    COMPLETE = "complete"  # slot, readings, seq_by, calibration: nothing between is missing
     ABSENT = "absent"  # slot: it stands in no block of the span
     FROM_BEGINNING = "from-beginning"  # no block before: the feed begins inside the interval
     ANCHORED = "anchored"  # from, to: the chain's times that bracket the interval

@@ -316,6 +316,7 @@ class _Judge:
             readings=len(readings),
             inside=len(inside),
             seq_by=str(body[5]) if len(body) > 5 else "gateway",
+            calibration=body[8] if len(body) > 8 else None,
         )
         for entry in entries:
             if entry.kind == KIND_GAP:

@@ -18,7 +18,7 @@ from ledger.proof_bundle import decode_bundle
 from ledger.receipts import inclusion_receipts
 from ledger.verdict import Outcome, Verdict
 from ledger.verify import verify_bundle
-from logistics.verdict_words import verdict_lines
+from logistics.verdict_words import calibration_lines, verdict_lines
 
 EXIT_USAGE: Final = 64
 _DIGEST: Final = re.compile(rf"[0-9a-fA-F]{{{2 * HASH_BYTES}}}")
@@ -138,5 +138,6 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "outcome": verdict.outcome.name.lower(),
         "lines": verdict_lines(verdict),
+        "calibration_zh": calibration_lines(verdict, "zh"),
         "findings": [{"code": str(item.code), **item.values} for item in verdict.findings],
     }

@@ -1,12 +1,14 @@
 """A verdict in plain words: what is proven first, then what is not, then who stands behind it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.entry import QUALITY_AUTHENTICATED, QUALITY_GNSS, QUALITY_NTP, QUALITY_RTC
 from ledger.verdict import Code, Outcome, Verdict
+from logistics.calibration import Calibration, calibration_of
 from logistics.moments import moment_words, span_words
-from logistics.reading import GapReason, Telemetry
+from logistics.reading import FLAG_UNCALIBRATED, Descriptor, GapReason, Telemetry
 from logistics.records import record_of
 from logistics.units import Scaled, rescale
 
@@ -130,6 +132,34 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _CalibrationWords:
+    """A probe in force, and readings past its due date."""
+
+    probe: str
+    past: str
+    past_unknown: str
+
+
+_CALIBRATED: Final = {
+    "en": _CalibrationWords(
+        probe="{channel}: measured by probe {c.probe} under certificate {c.number} of {c.issuer}, "
+        "dated {c.dated}, due {c.due}; the certificate's SHA-256 is {c.sha256}.",
+        past="{channel}: {count} readings came after the calibration ran out at the end of "
+        "{c.due} (certificate {c.number} of {c.issuer}): they are marked uncalibrated.",
+        past_unknown="{channel}: {count} readings came after the calibration of an earlier probe "
+        "ran out: they are marked uncalibrated.",
+    ),
+    "zh": _CalibrationWords(
+        probe="{channel}：由探头 {c.probe} 测量，校准证书 {c.number}（{c.issuer}），"
+        "签发日期 {c.dated}，有效期至 {c.due}；证书的 SHA-256 为 {c.sha256}。",
+        past="{channel}：有 {count} 条读数产生于校准到期（{c.due}）之后"
+        "（证书 {c.number}，{c.issuer}），已标记为“未校准”。",
+        past_unknown="{channel}：有 {count} 条读数产生于之前探头的校准到期之后，已标记为“未校准”。",
+    ),
+}
+
+
 def headline(verdict: Verdict) -> str:
     """The first line: the outcome, and for what."""
     asked = verdict.request
@@ -154,11 +184,55 @@ def temperature_line(verdict: Verdict) -> str | None:
             and not asked.from_ms * 1000 <= (wall_us or 0) <= asked.to_ms * 1000 + 999
         ):
             continue
-        if isinstance(record, Telemetry) and record.unit == "CEL" and not record.flags:
+        # What a probe past its due date measured is told, and said of it in lines of its own.
+        marks = record.flags & ~FLAG_UNCALIBRATED if isinstance(record, Telemetry) else 0
+        if isinstance(record, Telemetry) and record.unit == "CEL" and not marks:
             values.append(rescale(Scaled(record.value, record.exponent), -3))
     if not values:
         return None
     return f"{min(values) / 1000:.1f} to {max(values) / 1000:.1f} °C in {len(values)} readings."
+
+
+def calibration_lines(verdict: Verdict, language: str = "en") -> list[str]:
+    """Each channel's certificates in the interval, and readings past their due date.
+
+    language: "en" or "zh".
+    """
+    words, lines = _CALIBRATED[language], list[str]()
+    for finding in verdict.findings:
+        if finding.code != Code.COMPLETE:
+            continue
+        channel = finding.values["channel"]
+        for known, count in _certificates(verdict, finding.values):
+            if known is not None:
+                lines.append(words.probe.format(channel=channel, c=known))
+            if count:
+                form = words.past_unknown if known is None else words.past
+                lines.append(form.format(channel=channel, c=known, count=count))
+    return lines
+
+
+def _certificates(verdict: Verdict, slot: Values) -> list[tuple[Calibration | None, int]]:
+    """The slot's calibrations in the interval in their order, each with its readings past due.
+
+    The first is None where the one that was in force at the beginning stands in an older block and
+    another followed: the bundle holds its readings' marks, not its words.
+    """
+    records = [
+        record_of(proven.entry.kind, proven.entry.body)
+        for proven in verdict.entries
+        if proven.entry.slot == slot["slot"]
+    ]
+    is_changed = any(isinstance(record, Descriptor) for record in records)
+    found = [None if is_changed else calibration_of(slot.get("calibration"))]
+    counts = [0]
+    for record in records:
+        if isinstance(record, Descriptor):
+            found.append(calibration_of(record.calibration))
+            counts.append(0)
+        elif isinstance(record, Telemetry):
+            counts[-1] += bool(record.flags & FLAG_UNCALIBRATED)
+    return list(zip(found, counts, strict=True))
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
@@ -168,4 +242,6 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     if measured and verdict.outcome != Outcome.REFUTED:
         lines.append(measured)
     lines += [_WORDS[finding.code](finding.values) for finding in verdict.findings]
+    if verdict.outcome != Outcome.REFUTED:
+        lines += calibration_lines(verdict)
     return lines
