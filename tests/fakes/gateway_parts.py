@@ -15,9 +15,10 @@ from gateway.clock import TimeModel, WallReading
 from gateway.config import SealConfig
 from gateway.deliveries import Deliveries
 from gateway.entry_maker import EntryMaker
+from gateway.head_counter import HeadCounter
 from gateway.intake import Intake
 from gateway.sealing import Cutter, FeedIdentity, HeadSigner
-from gateway.slots import SlotBook
+from gateway.slots import SlotBook, book_from_value
 from ledger.entry import (
     CONTROL_SLOT,
     KIND_GENESIS,
@@ -27,7 +28,7 @@ from ledger.entry import (
     encode_entry,
     feed_id_of,
 )
-from ledger.feed_store import get_state, newest_head
+from ledger.feed_store import get_state, get_value, newest_head
 from ledger.hashing import sha256
 from ledger.head import Head
 from ledger.journal import Journal
@@ -166,6 +167,7 @@ class Box:
     seal: SealConfig = field(default_factory=lambda: SealConfig(count=60_000))
     clock: HandClock = field(default_factory=HandClock)
     audience_key: bytes = b"k" * 32
+    counter: HeadCounter | None = None
     store: Store = field(init=False)
     journal: Journal = field(init=False)
     intake: Intake = field(init=False)
@@ -179,16 +181,21 @@ class Box:
         genesis = genesis_entry()
         self.feed_id = feed_id_of(encode_entry(genesis))
         self.store = Store(self.folder / "store", map_bytes=MAP_BYTES)
-        self.journal, _ = Journal.open(self.folder / "journal", segment_bytes=1 << 16)
-        model, self.book = self.clock.model(), SlotBook()
+        state = self.store.read(lambda txn: get_state(txn, self.feed))
+        saved = self.store.read(lambda txn: get_value(txn, "slot-book"))
+        self.journal, _ = Journal.open(
+            self.folder / "journal",
+            segment_bytes=1 << 16,
+            next_jseq=state.jseq_end + 1 if state else 1,
+        )
+        model, self.book = self.clock.model(), book_from_value(saved)
         self.maker = maker_of(model, self.book)
         self.intake = Intake(self.journal, self.maker, deque(), deliveries=Deliveries())
-        state = self.store.read(lambda txn: get_state(txn, self.feed))
         self.cutter = Cutter(
             store=self.store,
             intake=self.intake,
             clock=model,
-            sealed_book=SlotBook(),
+            sealed_book=book_from_value(saved),
             state=state or FeedState(feed_id=self.feed_id, slots={}),
             keys={1: AudienceKey(key_epoch=0, key=self.audience_key)},
             config=self.seal,
@@ -198,6 +205,7 @@ class Box:
             self.cutter,
             FeedIdentity(party="party", gateway="gateway"),
             wall_s=lambda: self.clock.wall_us // SECOND_US,
+            counter=self.counter,
         )
         if state is None:
             self._begin(genesis)
