@@ -9,16 +9,19 @@ import signal
 import sys
 import urllib.request
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from gateway import key_cli
 from gateway.chain_door import open_door
+from gateway.clock import system_wall
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, read_config
-from gateway.doctor import examine, words
+from gateway.doctor import box_findings, examine, words
 from gateway.errors import ConfigError
 from gateway.init import Wish, broker_answers, found_devices, initialise
+from gateway.page import View, page
 from gateway.site_folder import SiteFolder, read_effective, read_to_start
 from gateway.status import StatusServer
 from gateway.supervision import notify, watchdog_interval_s
@@ -210,10 +213,17 @@ def _status_server(config: GatewayConfig, opened: Opened) -> StatusServer:
     """The status server; raises ConfigError where its address cannot be had."""
     host, port = config.status.host, config.status.port
     try:
-        return StatusServer(host, port, opened.gateway.report)
+        return StatusServer(host, port, opened.gateway.report, partial(_page, config, opened))
     except OSError as error:
         mend = f"{host}:{port}: {error.strerror}; choose another port in [status], 0 for any"
         raise ConfigError(config.path, None, "status", mend) from error
+
+
+def _page(config: GatewayConfig, opened: Opened, language: str) -> bytes:
+    """The box's own page; called from the status server's thread."""
+    report = opened.gateway.report()
+    view = View(report=report, findings=box_findings(config, report), wall_us=system_wall().wall_us)
+    return page(view, language)
 
 
 async def _stay_alive(opened: Opened) -> None:

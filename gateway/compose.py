@@ -39,6 +39,7 @@ from gateway.service import Door, Gateway, Parts, damage_entries
 from gateway.site_keeper import SiteKeeper
 from gateway.slots import SlotBook, book_from_value
 from gateway.uplink import Uplink
+from gateway.wear import Count, WearMeter, device_count
 from ledger.entry import (
     CONTROL_SLOT,
     KIND_BOOT,
@@ -248,6 +249,7 @@ def _parts(
             put=cutter.intake.put_made,
             groups=lambda: cutter.intake.counts.groups,
         ),
+        wear=WearMeter(config.data_dir, partial(_written, config.data_dir)),
         keeper=_keeper(config, disk, doors),
         records=DeviceRecords(disk.store, disk.book, feed, signer=lambda: signer.signer),
         doors=doors,
@@ -327,6 +329,10 @@ def _board(config: GatewayConfig) -> MqttBoard | None:
     if not config.alarms:
         return None
     return MqttBoard(replace(_broker(config), client_id=f"wharf-{config.name}-alarms"))
+
+
+def _written(folder: Path) -> Count:
+    return device_count(folder, boot_id=boot_id(), uptime_s=boottime_us() // 1_000_000)
 
 
 def _keeper(config: GatewayConfig, disk: _Recovered, doors: Sequence[Door]) -> Keeper:

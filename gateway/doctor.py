@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +16,15 @@ from firmware_bridge.errors import FirmwareBridgeError
 from firmware_bridge.keys.registry import open_signer
 from gateway.chain_door import open_door
 from gateway.clock import WALL_US_MIN, WallReading, system_wall
-from gateway.config import GatewayConfig, PeerConfig
+from gateway.config import DiskConfig, GatewayConfig, PeerConfig
 from gateway.errors import GatewayError
+from gateway.wear import Wear, read_wear
+from ledger.entry import QUALITY_AUTHENTICATED, QUALITY_GNSS
 
 DISK_FREE_SHARE_MIN: Final = 0.1
 BACKLOG_BLOCKS_MAX: Final = 100
+BACKLOG_AGE_S_MAX: Final = 900
+YEARS_SAID_MAX: Final = 99
 PEER_TIMEOUT_S: Final = 5.0
 SYNC_MS_MAX: Final = 100
 
@@ -34,8 +39,10 @@ class Finding:
     mend: str = ""
 
 
-def clock_finding(wall: WallReading) -> Finding:
-    """Is the time known, and from where?"""
+def clock_finding(wall: WallReading, quality: int | None = None) -> Finding:
+    """Is the time known, and from where? quality: as the running gateway judges it."""
+    if quality in _CLOCK_WORDS:
+        return Finding("clock", good=True, said=_CLOCK_WORDS[quality])
     if wall.wall_us < WALL_US_MIN:
         return Finding("clock", good=False, said="the clock has no time", mend=_CLOCK_MEND)
     if wall.synchronised:
@@ -45,13 +52,26 @@ def clock_finding(wall: WallReading) -> Finding:
     return Finding("clock", good=False, said=said, mend=_CLOCK_MEND)
 
 
+_CLOCK_WORDS: Final = {
+    QUALITY_GNSS: "satellite time, from a receiver on this box",
+    QUALITY_AUTHENTICATED: "network and satellite time agree",
+}
 _CLOCK_MEND: Final = "enable systemd-timesyncd or chrony, add a clock module or a GNSS receiver"
 
 
-def disk_finding(folder: Path) -> Finding:
-    """Is there room, and how long does a sync take?"""
+def room_finding(folder: Path) -> Finding:
+    """Is there room?"""
     usage = shutil.disk_usage(folder)
     share = usage.free / usage.total
+    mend = "" if share >= DISK_FREE_SHARE_MIN else _ROOM_MEND
+    return Finding("disk", good=not mend, said=f"{share:.0%} free", mend=mend)
+
+
+_ROOM_MEND: Final = "free space, or move data_dir to a larger disk"
+
+
+def sync_finding(folder: Path) -> Finding:
+    """How long does a sync take?"""
     probe = folder / "doctor.probe"
     begun = time.perf_counter()
     with probe.open("wb") as file:
@@ -60,14 +80,26 @@ def disk_finding(folder: Path) -> Finding:
         os.fsync(file.fileno())
     sync_ms = (time.perf_counter() - begun) * 1000
     probe.unlink()
-    said = f"{share:.0%} free, a sync takes {sync_ms:.1f} ms"
-    if share < DISK_FREE_SHARE_MIN:
-        return Finding("disk", good=False, said=said, mend="free space, or move data_dir to a disk")
-    if sync_ms > SYNC_MS_MAX:
-        return Finding(
-            "disk", good=False, said=said, mend="the disk is slow or failing: replace it"
-        )
-    return Finding("disk", good=True, said=said)
+    mend = "the disk is slow or failing: replace it" if sync_ms > SYNC_MS_MAX else ""
+    said = f"takes {sync_ms:.1f} ms"
+    return Finding("disk sync", good=not mend, said=said, mend=mend)
+
+
+def wear_finding(wear: Wear, disk: DiskConfig) -> Finding:
+    """How many years does a disk like this one last?"""
+    subject, a_day = "disk wear", wear.bytes_a_day
+    if a_day is None:
+        return Finding(subject, good=True, said="not known before ten minutes of running")
+    said = f"{a_day / 1e6:,.0f} MB a day are written"
+    years = wear.years(disk.endurance_gb)
+    if years is None:
+        return Finding(subject, good=True, said=f"{said}; [disk] endurance_gb is not given")
+    said = f"{said}: {min(years, YEARS_SAID_MAX)} years of {disk.endurance_gb:,} GB"
+    mend = "" if years >= disk.years_min else _WEAR_MEND
+    return Finding(subject, good=not mend, said=said, mend=mend)
+
+
+_WEAR_MEND: Final = "use a disk of higher endurance, or seal less often: [seal] interval_s"
 
 
 async def key_finding(config: GatewayConfig) -> Finding:
@@ -144,33 +176,87 @@ def running_findings(report: dict[str, Any] | None) -> list[Finding]:
     findings = [
         Finding("gateway", good=False, said=fault, mend="see its log") for fault in report["faults"]
     ]
+    findings += [_backlog_finding(report), _readings_finding(report)]
+    return findings + silence_findings(report)
+
+
+def _backlog_finding(report: dict[str, Any]) -> Finding:
     backlog = report["sealed_height"] - report["anchored_height"]
-    late = backlog > BACKLOG_BLOCKS_MAX
+    age_s = report.get("backlog_age_s", 0)
+    late = backlog > BACKLOG_BLOCKS_MAX or (backlog > 0 and age_s > BACKLOG_AGE_S_MAX)
     mend = "the chain machine is away or refuses; see its finding" if late else ""
-    said = f"{backlog} blocks wait for their anchor"
-    findings.append(Finding("backlog", good=not late, said=said, mend=mend))
-    return findings
+    said = f"{backlog} blocks wait for their anchor" + (f", for {age_s} s" if backlog else "")
+    return Finding("backlog", good=not late, said=said, mend=mend)
+
+
+def _readings_finding(report: dict[str, Any]) -> Finding:
+    """May readings leave the box before it is full?"""
+    used, limit = report.get("used_percent", 0), report.get("used_percent_max", 100)
+    said = f"the ledger takes {used} % of its room"
+    if used < limit:
+        return Finding("readings", good=True, said=said)
+    return Finding("readings", good=False, said=said, mend=_READINGS_MEND)
+
+
+_READINGS_MEND: Final = (
+    "too few parties mirror or open this feed for its readings to leave; see [retention]"
+)
+
+
+def silence_findings(report: dict[str, Any]) -> list[Finding]:
+    """Which probes say nothing?"""
+    return [
+        Finding(
+            f"probe {row['device']}/{row['channel']}",
+            good=False,
+            said="is silent" + _since(row.get("last_wall_us")),
+            mend=_SILENT_MEND,
+        )
+        for row in report.get("channels", [])
+        if row.get("silent")
+    ]
+
+
+_SILENT_MEND: Final = "look at its battery, its cable, its distance"
+
+
+def _since(wall_us: int | None) -> str:
+    if wall_us is None:
+        return ""
+    return datetime.fromtimestamp(wall_us // 1_000_000, UTC).strftime(" since %Y-%m-%d %H:%M UTC")
+
+
+def box_findings(config: GatewayConfig, report: dict[str, Any] | None) -> list[Finding]:
+    """What can be seen at a glance: nothing is written, opened or asked of others for it."""
+    quality = None if report is None else report.get("clock_quality")
+    return [
+        clock_finding(system_wall(), quality),
+        room_finding(config.data_dir),
+        wear_finding(read_wear(config.data_dir), config.disk),
+        *port_findings(config),
+        *running_findings(report),
+    ]
 
 
 async def examine(config: GatewayConfig, report: dict[str, Any] | None) -> list[Finding]:
     """Everything that can be looked at without disturbing a running gateway."""
-    findings = [clock_finding(system_wall()), disk_finding(config.data_dir)]
-    findings.append(await key_finding(config))
+    findings = box_findings(config, report)
+    findings += [sync_finding(config.data_dir), await key_finding(config)]
     broker = broker_finding(config)
     findings += [broker] if broker else []
-    findings += port_findings(config)
     for peer in config.peers:
         findings.append(await peer_finding(peer))
     if not config.peers:
         mend = "add [[consortium]]: without it nothing is mirrored or anchored"
         findings.append(Finding("chain", good=False, said="no chain machine is named", mend=mend))
-    return findings + running_findings(report)
+    return findings
 
 
 def words(findings: Sequence[Finding], colour: Callable[[bool, str], str]) -> str:
     """The findings as lines, the answer first."""
     bad = [finding for finding in findings if not finding.good]
-    answer = "all is well" if not bad else f"{len(bad)} things want a hand"
+    want = "thing wants" if len(bad) == 1 else "things want"
+    answer = "all is well" if not bad else f"{len(bad)} {want} a hand"
     lines = [colour(not bad, answer)]
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:

@@ -45,7 +45,7 @@ uri = {key_uri}             # pkcs11:token=...;object=...;module-path=...;pin-so
 # idle_s = 300                # and at least this often, so that "nothing came" is proven too
 
 [status]
-# host = "127.0.0.1"          # /healthz, /metrics, /status.json
+# host = "127.0.0.1"          # the box's page; 0.0.0.0: for the site, no password
 # port = 8377
 
 [retention]

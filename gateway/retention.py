@@ -138,7 +138,7 @@ class Keeper:
         self._witnesses, self._now_s, self._room = witnesses, now_s, room
         self._word = f"{RELEASED}-{feed[0].hex()}-{feed[1]}"
         self.released_below, self.pruned_below = store.read(self._held)
-        self.used_percent = 0
+        self.used_percent, self.used_percent_max = 0, policy.used_percent_max
         self._asked_about = -1  # the newest anchored height when the chain was asked last
         store.make_room = self._make_room
 
@@ -206,14 +206,13 @@ class Keeper:
             check_record(leaf)
         return released(headers, [block_statement(leaf) for leaf in chain.leaves], self._policy)
 
-    def due_below(self) -> int:
+    def due_below(self, now_s: int | None) -> int:
         """The height below which readings should go now: old ones, or all that may where room is
-        short.
+        short. now_s: None where the time is not known.
         """
         self.used_percent = self._room().used_percent
         if self.used_percent >= self._policy.used_percent_max or not self._policy.keep_days:
             return self.released_below
-        now_s = self._now_s()
         if now_s is None:
             return 0
         before_s = now_s - self._policy.keep_days * DAY_S
@@ -222,7 +221,10 @@ class Keeper:
 
     async def let_go(self) -> None:
         """Lets go of what should go, in steps."""
-        while (below := await asyncio.to_thread(self.due_below)) > self.pruned_below:
+        while True:
+            below = await asyncio.to_thread(self.due_below, self._now_s())
+            if below <= self.pruned_below:
+                return
             try:
                 done = await asyncio.wrap_future(
                     self._store.write_later(lambda txn, b=below: self._prune(txn, b))  # type: ignore[misc]  # bound now

@@ -24,6 +24,7 @@ from gateway.site_keeper import ConfigurationDoor, SiteKeeper
 from gateway.slots import SlotBook
 from gateway.supervisor import Supervisor
 from gateway.uplink import ChainDoor, Uplink
+from gateway.wear import WearMeter
 from ledger.entry import KIND_GAP, Entry
 from ledger.store import FULL_SHARE_ALARM, Store
 from logistics.reading import Gap, GapReason
@@ -62,6 +63,7 @@ class Parts:
     uplinks: Sequence[Uplink]
     alarms: AlarmBoard
     calibrations: Calibrations
+    wear: WearMeter
     keeper: Keeper
     records: DeviceRecords
     doors: Sequence[Door]
@@ -76,6 +78,8 @@ class Gateway:
         self._parts = parts
         self.supervisor = Supervisor(self._run_device, self._device_lost)
         self._started_mono_us = parts.clock.mono_us()
+        self._backlog_since_us: int | None = None
+        self._clock_quality = 0
         self._may_cut = False
 
     async def _run_device(self, spec: DeviceSpec) -> None:
@@ -103,6 +107,7 @@ class Gateway:
                 group.create_task(parts.keeper.run(), name="keeper"),
                 group.create_task(parts.site.run(parts.doors), name="site"),
                 group.create_task(parts.alarms.run(), name="alarms"),
+                group.create_task(parts.wear.run(), name="wear"),
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
@@ -184,11 +189,17 @@ class Gateway:
                 seen = now
                 for link in self._parts.uplinks:
                     link.changed.set()
+            anchored = [link.progress.anchored_height for link in self._parts.uplinks]
+            if max(anchored, default=-1) >= now[0] - 1:
+                self._backlog_since_us = None
+            elif self._backlog_since_us is None:
+                self._backlog_since_us = self._parts.clock.mono_us()
             await asyncio.sleep(0.1)
 
     async def _watch_silence(self) -> None:
         while True:
             await asyncio.sleep(SILENCE_CHECK_S)
+            self._clock_quality = self._parts.maker.now().quality
             await self._parts.intake.put_made(self._parts.maker.silences)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
             await self._parts.calibrations.look()
@@ -261,12 +272,21 @@ class Gateway:
             "store_full_share": round(parts.store.full_share, 4),
             "released_below": parts.keeper.released_below,
             "pruned_below": parts.keeper.pruned_below,
+            "used_percent": parts.keeper.used_percent,
+            "used_percent_max": parts.keeper.used_percent_max,
+            "backlog_age_s": self._backlog_age_s(),
+            "clock_quality": self._clock_quality,
+            "written_bytes_a_day": parts.wear.wear.bytes_a_day,
             "channels": self._channels(),
             "alarms": self._alarms(),
             "devices": self._devices(),
             "mqtt": self._mqtt(),
             "site": parts.site.report(),
         }
+
+    def _backlog_age_s(self) -> int:
+        since = self._backlog_since_us
+        return 0 if since is None else (self._parts.clock.mono_us() - since) // 1_000_000
 
     def _mqtt(self) -> dict[str, Any] | None:
         mqtt = self._parts.mqtt

@@ -233,8 +233,9 @@ def test_memory_files_and_disk_stay_level(soaked: dict[str, Soaked], name: str) 
     first, last = box.samples[0], box.samples[-1]
     print(
         f"\n{name}: {len(box.samples)} samples in {SOAK_S} s; memory {first.anonymous >> 10} to "
-        f"{last.anonymous >> 10} KiB, files {first.files} to {last.files}, store {first.store >> 10} to "
-        f"{last.store >> 10} KiB in {last.blocks - first.blocks} blocks, pruned below "
+        f"{last.anonymous >> 10} KiB, files {first.files} to {last.files}, "
+        f"store {first.store >> 10} to {last.store >> 10} KiB in "
+        f"{last.blocks - first.blocks} blocks, pruned below "
         f"{last.pruned_below} of {last.blocks}, {last.journaled - first.journaled} entries"
     )
     print("memory by tenths, KiB:", *tenths([item.anonymous >> 10 for item in box.samples]))

@@ -1,6 +1,7 @@
 """Each finding of the doctor is red for the fault that it names, and says what to do."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,24 @@ import pytest
 
 from firmware_bridge.keys.file_key import create_file_key
 from gateway.clock import WALL_US_MIN, WallReading
-from gateway.config import GatewayConfig, parse_config
+from gateway.config import DiskConfig, GatewayConfig, parse_config
 from gateway.doctor import (
     Finding,
+    box_findings,
     broker_finding,
     clock_finding,
-    disk_finding,
     examine,
     key_finding,
     port_findings,
+    room_finding,
     running_findings,
+    silence_findings,
+    sync_finding,
+    wear_finding,
     words,
 )
+from gateway.wear import Wear
+from ledger.entry import QUALITY_GNSS, QUALITY_RTC
 from ledger.signing import ES256
 
 TEXT = """
@@ -62,6 +69,9 @@ def config(tmp_path: Path) -> GatewayConfig:
     return parse_config(TEXT.format(key=key, serial=serial, port=port), tmp_path / "gateway.toml")
 
 
+SIX_US = 1_795_413_600_000_000  # 2026-11-23 06:00 UTC
+
+
 def report(**changes: Any) -> dict[str, Any]:
     """A running gateway's report that is well, but for the changes."""
     return {"faults": [], "sealed_height": 10, "anchored_height": 9} | changes
@@ -77,8 +87,8 @@ def test_a_clock_without_time_or_discipline_is_red() -> None:
 
 
 def test_a_disk_with_room_is_green_and_leaves_no_probe(tmp_path: Path) -> None:
-    finding = disk_finding(tmp_path)
-    assert "a sync takes" in finding.said
+    assert "% free" in room_finding(tmp_path).said
+    assert "takes" in sync_finding(tmp_path).said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,7 +129,61 @@ def test_a_gateway_that_stands_still_or_lags_is_red() -> None:
     assert all(finding.good for finding in running_findings(report()))
     assert not running_findings(None)[0].good
     assert not running_findings(report(faults=["disk full"]))[0].good
-    assert not running_findings(report(sealed_height=500))[-1].good
+    assert bad_of(running_findings(report(sealed_height=500))) == ["backlog"]
+    assert bad_of(running_findings(report(backlog_age_s=1000))) == ["backlog"]
+    assert not bad_of(running_findings(report(anchored_height=10, backlog_age_s=1000)))
+
+
+def bad_of(findings: Sequence[Finding]) -> list[str]:
+    return [finding.subject for finding in findings if not finding.good]
+
+
+def test_a_ledger_that_may_let_go_of_nothing_is_red_before_it_is_full() -> None:
+    assert not bad_of(running_findings(report(used_percent=79, used_percent_max=80)))
+    assert bad_of(running_findings(report(used_percent=80, used_percent_max=80))) == ["readings"]
+
+
+def test_a_silent_probe_is_named_with_the_time_of_its_last_word() -> None:
+    rows = [
+        {
+            "device": "probe",
+            "channel": "door",
+            "silent": True,
+            "last_wall_us": 1_795_413_600_000_000,
+        },
+        {"device": "probe", "channel": "temperature", "silent": False},
+    ]
+    (finding,) = silence_findings(report(channels=rows))
+    assert finding.subject == "probe probe/door"
+    assert "since 2026-11-23 06:00 UTC" in finding.said
+
+
+def test_a_receivers_time_is_a_clock_source() -> None:
+    undisciplined = WallReading(WALL_US_MIN + 1, synchronised=False, error_us=0)
+    assert clock_finding(undisciplined, QUALITY_GNSS).good
+    assert not clock_finding(undisciplined, QUALITY_RTC).good
+
+
+def wear(gigabytes_a_day: int) -> Wear:
+    return Wear(size_bytes=gigabytes_a_day * 10**9, seconds=86_400)
+
+
+def test_a_card_that_does_not_last_is_red() -> None:
+    card = DiskConfig(endurance_gb=10_000, years_min=3)
+    assert not wear_finding(wear(10), card).good
+    assert "2 years of 10,000 GB" in wear_finding(wear(10), card).said
+    assert wear_finding(wear(9), card).good
+    assert wear_finding(wear(9_000), DiskConfig()).good, "nobody said what it bears"
+    assert wear_finding(Wear(), card).good
+
+
+def test_a_glance_writes_and_asks_nothing(config: GatewayConfig) -> None:
+    lose(Path(config.key_uri.removeprefix("file:")))
+    before = sorted(config.data_dir.iterdir())
+    subjects = {finding.subject for finding in box_findings(config, report())}
+    assert {"clock", "disk", "disk wear", "device rx", "backlog"} <= subjects
+    assert "key" not in subjects
+    assert before == sorted(config.data_dir.iterdir())
 
 
 async def test_the_whole_examination_names_what_is_missing(config: GatewayConfig) -> None:
@@ -134,6 +198,8 @@ def test_the_answer_comes_first_and_each_fault_with_its_mend() -> None:
         Finding("key", good=False, said="gone", mend="plug it"),
     ]
     lines = words(findings, lambda _, text: text).splitlines()
-    assert lines[0] == "1 things want a hand"
+    assert lines[0] == "1 thing wants a hand"
     assert any("mend: plug it" in line for line in lines)
+    both = [*findings, Finding("clock", good=False, said="unset")]
+    assert words(both, lambda _, text: text).startswith("2 things want a hand")
     assert words(findings[:1], lambda _, text: text).startswith("all is well")
