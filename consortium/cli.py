@@ -87,31 +87,8 @@ def _add_comet(words: Any) -> None:
     """The words of a chain of several organisations."""
     from consortium import commands
 
-    install = words.add_parser("install", help="build the pinned CometBFT for this user")
-    install.add_argument("--json", action="store_true", help="print JSON")
-    install.set_defaults(run=_guarded(lambda args: commands.install(args, _print)))
-    found = _add(
-        words, "found", "make the genesis document of all founders' cards",
-        lambda args: commands.found(args, _print),
-    )  # fmt: skip  # one word
-    found.add_argument("cards", nargs="+", type=Path, metavar="CARD", help="every founder's card")
-    found.add_argument("--date", required=True, metavar="DAY", help="the chain's first day, UTC")
-    found.add_argument(
-        "--votes", type=int, metavar="N", help="yes votes to admit (default: more than 2/3)"
-    )
+    commands.add_words(words, _add, _guarded, _print)
     _run_options(_add(words, "application", "the half of `run` that CometBFT asks", _application))
-    local = _add(words, "localnet", "found and run a local network until Ctrl-C", commands.localnet)
-    local.add_argument("--organisations", type=int, default=4, metavar="N", help="default: 4")
-    local.add_argument("--chain-id", default="localnet", metavar="NAME", help="default: localnet")
-    _port_option(local)
-
-
-def _port_option(parser: argparse.ArgumentParser) -> None:
-    from consortium.commands import LOCAL_PORT
-
-    parser.add_argument(
-        "--first-port", type=int, default=LOCAL_PORT, metavar="PORT", help="default: %(default)s"
-    )
 
 
 def _add_init(words: Any) -> None:
@@ -132,7 +109,9 @@ def _add_init(words: Any) -> None:
         "--external", default="", metavar="HOST:PORT", help="cometbft: what they dial, if other"
     )
     init.add_argument("--localnet", type=int, metavar="N", help="a whole network in this folder")
-    _port_option(init)
+    from consortium.commands import add_port
+
+    add_port(init)
 
 
 def _add_run(words: Any) -> None:
@@ -357,10 +336,16 @@ def _certify(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
+    from consortium.commands import network_lines
+    from consortium.config import read_config
     from consortium.wire import status_from_value
 
     status = status_from_value(_operate(args, "Status"))
     gateways = _operate(args, "Gateways")
+    network: dict[str, Any] = {}
+    if read_config(args.home).has_comet:
+        report = _operate(args, "Network")
+        network = {"network": report} if args.json else network_lines(report)
     _print(
         args,
         {
@@ -371,6 +356,7 @@ def _status(args: argparse.Namespace) -> int:
             "app_hash": status.app_hash.hex(),
             "log_size": status.log_size,
             "waiting": status.waiting,
+            **network,
             "gateways": [
                 {"feed": feed_id.hex(), "level": level, "anchored_height": height}
                 for feed_id, level, height in gateways

@@ -217,3 +217,78 @@ async def _run_all(homes: Sequence[Path], stop: asyncio.Event) -> None:
             if process.returncode is None:
                 process.terminate()
         await asyncio.gather(*ends)
+
+
+def backup(args: argparse.Namespace, show: Print) -> int:
+    """Writes keys and configuration into one file."""
+    from consortium.comet.backup import backup as write_backup
+
+    show(args, {"backup": str(args.output), "files": write_backup(args.home, args.output)})
+    return EXIT_OK
+
+
+def restore(args: argparse.Namespace, show: Print) -> int:
+    """Makes a new folder from a backup."""
+    from consortium.comet.backup import restore as read_backup
+
+    guard = read_backup(args.backup, args.home, network_height=args.height)
+    show(args, {"home": str(args.home), "signs_only_after_height": guard})
+    return EXIT_OK
+
+
+def add_words(words: Any, add: Add, guarded: Callable[..., Any], show: Print) -> None:
+    """The words of a chain of several organisations that need no running machine."""
+    made = words.add_parser("install", help="build the pinned CometBFT for this user")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.set_defaults(run=guarded(lambda args: install(args, show)))
+    founding = add(
+        words, "found", "make the genesis document of all founders' cards",
+        lambda args: found(args, show),
+    )  # fmt: skip  # one word
+    founding.add_argument("cards", nargs="+", type=Path, metavar="CARD", help="each founder's card")
+    founding.add_argument("--date", required=True, metavar="DAY", help="the chain's first day, UTC")
+    founding.add_argument(
+        "--votes", type=int, metavar="N", help="yes votes to admit (default: more than 2/3)"
+    )
+    local = add(words, "localnet", "found and run a local network until Ctrl-C", localnet)
+    local.add_argument("--organisations", type=int, default=4, metavar="N", help="default: 4")
+    local.add_argument("--chain-id", default="localnet", metavar="NAME", help="default: localnet")
+    add_port(local)
+    kept = add(
+        words, "backup", "write keys and configuration into one file",
+        lambda args: backup(args, show),
+    )  # fmt: skip  # one word
+    kept.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    again = add(
+        words, "restore", "make a new folder from a backup", lambda args: restore(args, show)
+    )
+    again.add_argument("backup", type=Path, metavar="FILE")
+    again.add_argument(
+        "--height", type=int, required=True, metavar="N",
+        help="height that another organisation's `wharf chain status` shows now",
+    )  # fmt: skip  # one option
+
+
+def add_port(parser: argparse.ArgumentParser) -> None:
+    """Where a local network's ports begin."""
+    parser.add_argument(
+        "--first-port", type=int, default=LOCAL_PORT, metavar="PORT", help="default: %(default)s"
+    )
+
+
+def network_lines(report: dict[str, Any]) -> dict[str, Any]:
+    """The network's report as lines for people."""
+    votes = [
+        f"{address[:8]} {'voted' if voted else 'ABSENT'}" for address, _, voted in report["votes"]
+    ]
+    peers = [f"{address} at {height}" for address, height in report["peers"]]
+    agrees = "agrees" if report["app_hash_agrees"] else "NOT COMPARED YET"
+    return {
+        "node": "answers" if report["node_answers"] else "DOES NOT ANSWER",
+        "node_height": report["node_height"],
+        "lag": report["lag"],
+        "app_hash_is": f"{agrees} at height {report['app_hash_compared_at']}",
+        "votes": ", ".join(votes) or "none yet",
+        "peers": ", ".join(peers) or "NONE",
+        "misbehaviour": report["misbehaviour"],
+    }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -15,6 +16,7 @@ from consortium.anchorer import Anchorer, HeadSource, PartyIdentity, StatementSo
 from consortium.comet.abci_server import AbciServer
 from consortium.comet.engine import CometEngine
 from consortium.comet.files import ABCI_SOCKET_NAME, RPC_SOCKET_NAME
+from consortium.comet.network import NetworkView
 from consortium.comet.rpc import NodeRpc
 from consortium.config import (
     CERTIFICATE_NAME,
@@ -29,6 +31,7 @@ from consortium.config import (
 from consortium.engine import EmbeddedEngine
 from consortium.errors import ConfigError, ConsortiumError
 from consortium.file_keys import FileSigner, ValidatorKey, read_key
+from consortium.metrics import Numbers, serve_metrics
 from consortium.node import ChainNode
 from consortium.operator import Operator
 from consortium.server import (
@@ -40,7 +43,7 @@ from consortium.server import (
 )
 from consortium.state_store import BlockStore, StateStore
 from consortium.tls import certificate_digest
-from consortium.transaction import NONCE_BYTES
+from consortium.transaction import NONCE_BYTES, fields
 from ledger.chain_genesis import Genesis, decode_genesis
 from ledger.errors import InputError
 
@@ -141,6 +144,7 @@ class _Running:
 
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     ready: asyncio.Event | None = None
+    network: NetworkView | None = None
 
 
 async def _open_engine(node: ChainNode, config: ChainConfig, engine: str) -> _Running:
@@ -161,7 +165,46 @@ async def _open_engine(node: ChainNode, config: ChainConfig, engine: str) -> _Ru
         return await node.on_thread(lambda: [comet.abci.answer(item) for item in requests])
 
     server = AbciServer(config.home / ABCI_SOCKET_NAME, answer)
-    return _Running([lambda: server.run(ready.set), lambda: comet.follow(node.on_thread)], ready)
+    return _Running(
+        [lambda: server.run(ready.set), lambda: comet.follow(node.on_thread)],
+        ready,
+        NetworkView(comet, NodeRpc(config.home / RPC_SOCKET_NAME)),
+    )
+
+
+def _network_methods(network: NetworkView | None) -> dict[str, Method]:
+    """The operator's look at the other organisations, where there are any."""
+    if network is None:
+        return {}
+
+    async def report(request: list[Any]) -> object:
+        fields(request)
+        return await asyncio.to_thread(network.report)
+
+    return {"Network": report}
+
+
+def _numbers(node: ChainNode, network: NetworkView | None) -> dict[str, int]:
+    """What Prometheus is told (`consortium.metrics.HELP`); asked from its thread."""
+    status = node.status()
+    numbers = {
+        "height": status.height,
+        "time_ms": status.time_ms,
+        "log_size": status.log_size,
+        "waiting": status.waiting,
+        "gateways": len(node.enrolled_feeds()),
+    }
+    if network is None:
+        return numbers
+    seen = network.report()
+    return numbers | {
+        "lag_blocks": seen["lag"],
+        "peers": len(seen["peers"]),
+        "votes_missing": sum(not voted for *_, voted in seen["votes"]),
+        "app_hash_agrees": int(seen["app_hash_agrees"]),
+        "misbehaviour": seen["misbehaviour"],
+        "node_answers": int(seen["node_answers"]),
+    }
 
 
 def _new_nonce() -> bytes:
@@ -240,9 +283,14 @@ async def _run_open(
         new_nonce=_new_nonce,
         certificate_sha256=certificate_digest((config.home / CERTIFICATE_NAME).read_bytes()),
     )
-    methods = {**operator.methods(), **plugins.operator_methods}
+    methods = {
+        **operator.methods(),
+        **plugins.operator_methods,
+        **_network_methods(engine.network),
+    }
     operator_server = await start_operator_server(config.operator_socket, methods)
     await server.start()
+    close_metrics = _serve_metrics(config, lambda: _numbers(node, engine.network))
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -257,10 +305,17 @@ async def _run_open(
             for task in running:
                 task.cancel()
     finally:
+        close_metrics()
         await asyncio.gather(server.stop(None), operator_server.stop(None))
         config.operator_socket.unlink(missing_ok=True)
         if plugins.aclose is not None:
             await plugins.aclose()
+
+
+def _serve_metrics(config: ChainConfig, numbers: Numbers) -> Callable[[], None]:
+    if not config.server.metrics:
+        return lambda: None
+    return serve_metrics(config.server.metrics, numbers)
 
 
 def _tls_server(

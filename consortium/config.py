@@ -40,6 +40,7 @@ class ServerConfig:
     listen: str = "127.0.0.1:7411"
     waiting_max: int = 10_000  # transactions that may wait for a block; 1 to 1,000,000
     sessions_max: int = 200  # gossip sessions at a time; 1 to 10,000
+    metrics: str = ""  # host:port where Prometheus may ask; "": nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ key = "party_key.pem"        # the party's signing key, mode 0600
 listen = "{listen}"   # where gateways and other parties connect (TLS)
 waiting_max = 10000          # transactions that may wait for a block
 sessions_max = 200           # gossip sessions at a time
+metrics = ""                 # host:port where Prometheus may ask, e.g. "127.0.0.1:9411"
 
 [anchoring]
 interval_ms = 500            # how often heads and statements are put on the chain

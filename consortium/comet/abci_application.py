@@ -96,6 +96,7 @@ class AbciApplication:
         self._worked: _Worked | None = None
         self._decided: tuple[tuple[bytes, ...], FinalizedBlock] | None = None
         self._empty_run = 0
+        self.misbehaviour_count = 0
         self._trials_left = RECHECK_TRIALS_MAX
         self._now_ns = 0
         self._calls: dict[str, Callable[[Any], Any]] = {
@@ -217,6 +218,7 @@ class AbciApplication:
         finalized = self._work(request.height, time_ns(request.time), txs)
         self._decided, self._now_ns = (txs, finalized), time_ns(request.time)
         for item in request.misbehavior:
+            self.misbehaviour_count += 1
             logger.error(
                 "misbehaviour type=%d validator=%s height=%d",
                 item.type, item.validator.address.hex(), item.height,
