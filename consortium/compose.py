@@ -248,24 +248,17 @@ def _first(group: BaseExceptionGroup[ConsortiumError]) -> ConsortiumError:
     return found if isinstance(found, ConsortiumError) else _first(found)
 
 
-async def _run_open(
-    config: ChainConfig,
-    node: ChainNode,
-    party: PartyIdentity,
-    engine: _Running,
-    *,
-    stop: asyncio.Event,
-    plug: Plug,
-    ready: Callable[[int], None],
-) -> None:
+async def _plugged_in(
+    config: ChainConfig, node: ChainNode, party: PartyIdentity, plug: Plug
+) -> tuple[Plugins, Anchorer]:
+    """What is added to the machine, and the anchorer that it may poke."""
     pokes: list[Callable[[], None]] = []
 
     def poke() -> None:
         for call in pokes:
             call()
 
-    parts = NodeParts(config=config, node=node, party=party, poke=poke)
-    plugins = await plug(parts)
+    plugins = await plug(NodeParts(config=config, node=node, party=party, poke=poke))
     anchorer = Anchorer(
         node,
         party,
@@ -276,18 +269,32 @@ async def _run_open(
         batch_max=config.anchoring.batch_max,
     )
     pokes.append(anchorer.poke)
+    return plugins, anchorer
+
+
+def _operator_methods(
+    config: ChainConfig, node: ChainNode, party: PartyIdentity
+) -> dict[str, Method]:
+    certificate = (config.home / CERTIFICATE_NAME).read_bytes()
+    return Operator(
+        node, party, new_nonce=_new_nonce, certificate_sha256=certificate_digest(certificate)
+    ).methods()
+
+
+async def _run_open(
+    config: ChainConfig,
+    node: ChainNode,
+    party: PartyIdentity,
+    engine: _Running,
+    *,
+    stop: asyncio.Event,
+    plug: Plug,
+    ready: Callable[[int], None],
+) -> None:
+    plugins, anchorer = await _plugged_in(config, node, party, plug)
     server, port = _tls_server(config, node, plugins)
-    operator = Operator(
-        node,
-        party,
-        new_nonce=_new_nonce,
-        certificate_sha256=certificate_digest((config.home / CERTIFICATE_NAME).read_bytes()),
-    )
-    methods = {
-        **operator.methods(),
-        **plugins.operator_methods,
-        **_network_methods(engine.network),
-    }
+    methods = _operator_methods(config, node, party) | dict(plugins.operator_methods)
+    methods |= _network_methods(engine.network)
     operator_server = await start_operator_server(config.operator_socket, methods)
     await server.start()
     close_metrics = _serve_metrics(config, lambda: _numbers(node, engine.network))
