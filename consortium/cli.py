@@ -87,7 +87,7 @@ def _add_comet(words: Any) -> None:
     """The words of a chain of several organisations."""
     from consortium import commands
 
-    commands.add_words(words, _add, _guarded, _print)
+    commands.add_words(words, add=_add, guarded=_guarded, show=_print)
     _run_options(_add(words, "application", "the half of `run` that CometBFT asks", _application))
 
 

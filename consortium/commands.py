@@ -236,7 +236,7 @@ def restore(args: argparse.Namespace, show: Print) -> int:
     return EXIT_OK
 
 
-def add_words(words: Any, add: Add, guarded: Callable[..., Any], show: Print) -> None:
+def add_words(words: Any, *, add: Add, guarded: Callable[..., Any], show: Print) -> None:
     """The words of a chain of several organisations that need no running machine."""
     made = words.add_parser("install", help="build the pinned CometBFT for this user")
     made.add_argument("--json", action="store_true", help="print JSON")
