@@ -34,7 +34,7 @@ async def anchor_all_the_time(network: CometNetwork, held: Held, random_: random
     """Anchors at changing organisations; keeps each proof that verifies."""
     while True:
         at = random_.choice(ALL)
-        with suppress(ConsortiumError):
+        with suppress(ConsortiumError, TimeoutError):
             await held.gateway.anchor(network, at, timeout_s=3)
             proven = await asyncio.wait_for(held.gateway.proof(network, at), 5)
             held.heights.add(proven.leaves[0].record[3])
