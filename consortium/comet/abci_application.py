@@ -20,6 +20,7 @@ from consortium.errors import ChainStoreError, LocalError
 from consortium.state_store import StateStore
 from ledger.canonical import decode, encode
 from ledger.chain_proof import APP_VERSION
+from ledger.comet import Validator
 from ledger.errors import InputError
 from ledger.hashing import sha256
 
@@ -38,8 +39,15 @@ BLOCK_OVERHEAD_BYTES: Final = 12  # protobuf's, for each transaction of a block
 class Watcher(Protocol):
     """Who is told what becomes of transactions, on the thread of the calls."""
 
-    def on_committed(self, height: int, fates: Sequence[tuple[bytes, TxResult]]) -> None:
-        """A block is durable: its transactions with their results."""
+    def on_committed(
+        self,
+        height: int,
+        fates: Sequence[tuple[bytes, TxResult]],
+        next_set: tuple[Validator, ...] | None,
+    ) -> None:
+        """A block is durable: its transactions with their results; the validators, if it changed
+        them.
+        """
 
     def on_dropped(self, tx: bytes, result: TxResult) -> None:
         """A transaction left the mempool, or never came in."""
@@ -248,7 +256,8 @@ class AbciApplication:
         self._decided, self._worked = None, None
         self._trials_left = RECHECK_TRIALS_MAX
         self._empty_run = 0 if txs else self._empty_run + 1
-        self._watcher.on_committed(outcome.height, list(zip(txs, finalized.results, strict=True)))
+        fates = list(zip(txs, finalized.results, strict=True))
+        self._watcher.on_committed(outcome.height, fates, changed)
         return abci.ResponseCommit(retain_height=self._retain_height())
 
     def _retain_height(self) -> int:

@@ -144,8 +144,15 @@ class CometEngine:
         for waiting in self._pending.pop(digest, ()):
             waiting.tell(waiting.index, ChainUnavailableError(reason))
 
-    def on_committed(self, height: int, fates: Sequence[tuple[bytes, TxResult]]) -> None:
+    def on_committed(
+        self,
+        height: int,
+        fates: Sequence[tuple[bytes, TxResult]],
+        next_set: tuple[Validator, ...] | None,
+    ) -> None:
         """A block is durable: its senders are told, and its state waits for its header."""
+        if next_set is not None:
+            self._sets.append((height + 1, next_set))
         for tx, result in fates:
             for waiting in self._pending.pop(sha256(tx), ()):
                 waiting.tell(waiting.index, submitted(tx, result, height))
@@ -183,7 +190,7 @@ class CometEngine:
 
     async def _prove(self, run: OnThread) -> None:
         height = self._application.height
-        for place in [h for h, _ in self._sets if h not in self._archive and h <= height]:
+        for place in [h for h, _ in tuple(self._sets) if h not in self._archive and h <= height]:
             signed = await self._verified_header(place)
             await run(lambda place=place, signed=signed: self._keep(place, signed))  # type: ignore[misc]  # bound now
         last = self._proven.signed_header.header.height if self._proven else 0
