@@ -176,6 +176,10 @@ class Driver:
     is_bus: bool = False  # several devices answer on one serial line, one at a time
     many_topics: bool = False  # the source may be an MQTT filter with + or #
     interval_ms: int | None = None  # how often it is polled where the spec does not say
+    # For `wharf devices`: whether bytes hold a frame that is right to its check bytes (default: a
+    # reading comes of them), and options under which a session's first words are safe to be tried.
+    recognises: Callable[[bytes], bool] | None = None
+    probes: tuple[Mapping[str, str | int | bool], ...] = ()
 
     @property
     def is_stream(self) -> bool:

@@ -152,6 +152,13 @@ def _judge(line: bytes) -> Reason | None:
     return None if reduce(xor, match[1]) == int(match[2], 16) else Reason.CHECKSUM
 
 
+def holds_sentence(data: bytes) -> bool:
+    """Whether a line of the bytes is a sentence with a right checksum, whatever it tells."""
+    return any(
+        line.startswith(b"$") and _judge(line) is None for line in data.splitlines(keepends=True)
+    )
+
+
 def _event(outcome: Outcome, raw: bytes) -> Observation | Rejected:
     if isinstance(outcome, Position):
         return Observation(channel=CHANNEL, quantity="position", unit=None, record=outcome)

@@ -111,6 +111,17 @@ def _meaning(frame: bytes) -> list[Observation | Rejected]:
     return [Observation(channel=CHANNEL, quantity="tag", unit=None, record=sighting)]
 
 
+def holds_frame(data: bytes) -> bool:
+    """Whether the bytes hold an answer or a notice whose length, sum and tail are right."""
+    for at, octet in enumerate(data):
+        size = int.from_bytes(data[at + 3 : at + 5], "big") + _EXTRA_BYTES
+        frame = data[at : at + size]
+        is_whole = octet in HEADS and len(frame) == size and frame[1] in (_RESPONSE, _NOTICE)
+        if is_whole and frame[-1] == HEADS[octet] and sum(frame[1:-2]) & 255 == frame[-2]:
+            return True
+    return False
+
+
 def tag_notice(head: int, sighting: TagSighting) -> bytes:
     """The notice that a reader sends for this tag; the inverse of decoding, for simulators."""
     rssi = (sighting.rssi_cdbm or 0) // 100

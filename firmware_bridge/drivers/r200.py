@@ -6,7 +6,7 @@ A reader tells even empty rounds, so silence means that its rounds ended.
 from collections.abc import Sequence
 from typing import Final
 
-from firmware_bridge.codecs.rfid_uhf import R200Decoder, multi_poll
+from firmware_bridge.codecs.rfid_uhf import R200Decoder, holds_frame, multi_poll
 from firmware_bridge.driver import LINES, Driver, Event, Moment, Options, Send, Session
 
 ROUNDS: Final = 10_000
@@ -41,4 +41,6 @@ DRIVER = Driver(
     session=_open,
     options=("head",),  # "aa": boards that frame with AA..DD
     baud=115_200,
+    recognises=holds_frame,
+    probes=({"head": "bb"}, {"head": "aa"}),
 )

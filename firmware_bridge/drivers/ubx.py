@@ -35,4 +35,5 @@ DRIVER = Driver(
     schemes=LINES,
     session=_open,
     options=("interval_ms",),
+    probes=({},),
 )

@@ -44,6 +44,7 @@ class BrokerAddress:
     password_file: str | None = None
     ca_file: str | None = None  # set: TLS, and the broker's certificate must be signed by this
     keepalive_s: int = 30
+    keeps_session: bool = True  # false: the broker forgets us with the connection
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class MqttConnection:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._address.client_id,
-            clean_session=False,
+            clean_session=not self._address.keeps_session,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,

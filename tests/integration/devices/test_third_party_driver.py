@@ -49,7 +49,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_the_driver_is_listed(environment: dict[str, str]) -> None:
     wharf = Path(sys.executable).with_name("wharf")
-    command = [str(wharf), "devices", "--json"]
+    command = [str(wharf), "devices", "--json", "--port", "/dev/nothing-is-here"]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60, check=True
     )
