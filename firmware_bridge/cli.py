@@ -28,7 +28,7 @@ _WATCH_EXAMPLES = """examples:
   wharf devices watch --driver tasmota --source mqtt:tele/cargo/SENSOR --seconds 60 --json
 """
 _W1_FOLDER = Path("/sys/bus/w1/devices")
-Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no public name for it
 
 
 def register(commands: Actions) -> Actions:
