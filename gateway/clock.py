@@ -24,6 +24,8 @@ RTC_UNCERTAINTY_US: Final = 60_000_000
 GNSS_UNCERTAINTY_US: Final = 1_000_000  # sentences arrive up to a second after their instant
 GNSS_JUMP_US: Final = 10_000_000  # what moves further against mono at once is doubted at first
 GNSS_JUMP_FIXES: Final = 30
+GNSS_FIRST_FIXES: Final = 2  # after a start, one fix alone sets no clock
+GNSS_APART_US_MIN: Final = 500_000  # fixes of one moment are one fix
 GNSS_HOLD_US: Final = 600_000_000  # ten minutes of a 50 ppm crystal stay far below the bound
 DRIFT_PPM: Final = 50
 # No wall time before this program existed can be true: 2026-01-01.
@@ -63,6 +65,7 @@ class TimeModel:
         self._gnss_at_us = 0
         self._doubted_offset_us: int | None = None  # what a receiver that jumped says now
         self._doubted_count = 0
+        self._doubted_at_us = 0
         self._steps: list[ClockStep] = []
 
     def mono_us(self) -> int:
@@ -115,29 +118,45 @@ class TimeModel:
         return self._gnss_offset_us
 
     def observe_gnss(self, gnss_time_ms: int, mono_us: int) -> None:
-        """Takes a receiver's time with a fix; what lies before this program existed is ignored."""
-        if not WALL_US_MIN <= gnss_time_ms * 1000 < WALL_US_END:
+        """Takes a receiver's time with a fix, once another one agrees with it.
+
+        What lies before this program existed is ignored: 1024 weeks back is a receiver that lost
+        count of them.
+        """
+        if not is_possible(gnss_time_ms):
             return
         offset_us = gnss_time_ms * 1000 - mono_us
         held_us = self._gnss_offset(mono_us)
-        has_jumped = held_us is not None and abs(offset_us - held_us) > GNSS_JUMP_US
-        if has_jumped and not self._is_confirmed(offset_us):
+        if held_us is None:
+            is_believed = self._is_confirmed(offset_us, mono_us, fixes=GNSS_FIRST_FIXES)
+        else:
+            has_jumped = abs(offset_us - held_us) > GNSS_JUMP_US
+            is_believed = not has_jumped or self._is_confirmed(
+                offset_us, mono_us, fixes=GNSS_JUMP_FIXES
+            )
+        if not is_believed:
             return
         self._doubted_offset_us = None
         self._gnss_offset_us, self._gnss_at_us = offset_us, mono_us
 
-    def _is_confirmed(self, offset_us: int) -> bool:
-        """True once a receiver that jumped has said the same so often that it is believed."""
+    def _is_confirmed(self, offset_us: int, mono_us: int, *, fixes: int) -> bool:
+        """True once a receiver that is doubted has said the same at so many moments."""
         doubted = self._doubted_offset_us
         if doubted is None or abs(offset_us - doubted) > GNSS_JUMP_US:
             self._doubted_offset_us, self._doubted_count = offset_us, 0
-        self._doubted_count += 1
-        return self._doubted_count >= GNSS_JUMP_FIXES
+        if self._doubted_count == 0 or mono_us - self._doubted_at_us >= GNSS_APART_US_MIN:
+            self._doubted_count, self._doubted_at_us = self._doubted_count + 1, mono_us
+        return self._doubted_count >= fixes
 
     def take_steps(self) -> list[ClockStep]:
         """Steps seen since the last call; each becomes an entry of the feed."""
         steps, self._steps = self._steps, []
         return steps
+
+
+def is_possible(time_ms: int) -> bool:
+    """Whether a receiver's UTC lies between this program's making and the year 2100."""
+    return WALL_US_MIN <= time_ms * 1000 < WALL_US_END
 
 
 def boottime_us() -> int:

@@ -146,6 +146,7 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         audiences={device.spec.id: device.audience for device in config.devices},
         specs={device.spec.id: device.spec for device in config.devices},
         alarms=_watch(config, disk, raised),
+        edge=config.edge,
     )
     pending = deque(disk.found.pending)
     pending.extend(_first_entries(disk, config, maker))

@@ -15,6 +15,7 @@ from firmware_bridge.errors import SpecError
 from firmware_bridge.keys.tpm_counter import TpmCounter
 from gateway.alarms import LIMIT_EXPONENT, AlarmRule
 from gateway.config_table import Table, hex_bytes, line_of
+from gateway.edge_config import EdgeConfig, parse_edge
 from gateway.errors import ConfigError
 from gateway.retention import RetentionPolicy
 from logistics.errors import NumberError
@@ -136,6 +137,7 @@ class GatewayConfig:
     peers: tuple[PeerConfig, ...] = ()
     audiences: tuple[AudienceConfig, ...] = ()
     devices: tuple[DeviceConfig, ...] = ()
+    edge: EdgeConfig = field(default_factory=EdgeConfig)
     site: SiteConfig = SiteConfig()
     origin: Origin = Origin()
     alarms: tuple[AlarmRule, ...] = ()
@@ -143,19 +145,9 @@ class GatewayConfig:
 
 
 _TABLES: Final = (
-    "alarm",
-    "audience",
-    "broker",
-    "consortium",
-    "device",
-    "disk",
-    "gateway",
-    "key",
-    "retention",
-    "seal",
-    "site",
-    "status",
-)
+    "alarm", "audience", "broker", "consortium", "device", "disk", "gateway", "key",
+    "plausible", "retention", "seal", "site", "status", "zone",
+)  # fmt: skip  # names, not rows
 
 
 def read_config(path: Path) -> GatewayConfig:
@@ -259,6 +251,7 @@ class _Reader:
         development = main.get("development", bool, default=False)
         audiences = self._audiences(development)
         devices = self._devices({audience.id for audience in audiences})
+        ids = {device.spec.id for device in devices}
         config = GatewayConfig(
             path=self._path,
             name=main.name_text("name"),
@@ -274,10 +267,11 @@ class _Reader:
             broker=self._broker(),
             peers=tuple(self._peer(table) for table in self._rows("consortium")),
             audiences=audiences,
+            edge=parse_edge(self._rows("zone"), self._rows("plausible"), ids),
             site=self._site(),
             origin=self._origin,
             devices=devices,
-            alarms=self._alarms({device.spec.id for device in devices}),
+            alarms=self._alarms(ids),
             disk=self._disk(),
         )
         main.done()

@@ -9,10 +9,14 @@ from typing import Any, Final
 
 from firmware_bridge.devices import Arrival, DeviceSpec, Observation
 from gateway.alarms import AlarmWatch
-from gateway.clock import TimeModel
+from gateway.clock import TimeModel, is_possible
+from gateway.edge_config import EdgeConfig
+from gateway.plausibility import Plausibility, device_ms
 from gateway.slots import SlotBook, SlotLine
+from gateway.zones import Step, ZoneTracker
 from ledger.entry import (
     CONTROL_SLOT,
+    KIND_BUSINESS_EVENT,
     KIND_CLOCK_STEP,
     KIND_DESCRIPTOR,
     KIND_DOCUMENT_HASH,
@@ -29,7 +33,12 @@ from ledger.entry import (
 from logistics.business_event import FrameDigest
 from logistics.calibration import calibration_of
 from logistics.reading import (
+    FLAG_APART,
+    FLAG_CLOCK_JUMP,
+    FLAG_PLACE_JUMP,
+    FLAG_RATE,
     FLAG_STALE,
+    FLAG_STUCK,
     FLAG_SUSPECT,
     FLAG_UNAUTHENTICATED,
     FLAG_UNCALIBRATED,
@@ -41,6 +50,7 @@ from logistics.reading import (
     Telemetry,
 )
 
+ZONE_CHANNEL: Final = "zones"
 SILENT_INTERVALS: Final = 3
 GNSS_APART_US_MAX: Final = 3_600_000_000  # an hour, as for other devices' clocks
 _FLAGS: Final = {
@@ -48,6 +58,11 @@ _FLAGS: Final = {
     FLAG_STALE: "stale",
     FLAG_UNCALIBRATED: "uncalibrated",
     FLAG_UNAUTHENTICATED: "unauthenticated",
+    FLAG_RATE: "rate",
+    FLAG_STUCK: "stuck",
+    FLAG_APART: "apart",
+    FLAG_PLACE_JUMP: "place_jump",
+    FLAG_CLOCK_JUMP: "clock_jump",
 }
 _KINDS: Final[dict[type, int]] = {
     Telemetry: KIND_TELEMETRY,
@@ -79,7 +94,11 @@ class EntryMaker:
         audiences: Mapping[str, int],
         specs: Mapping[str, DeviceSpec],
         alarms: AlarmWatch | None = None,
+        edge: EdgeConfig | None = None,
     ) -> None:
+        edge = edge or EdgeConfig()
+        self.zones = ZoneTracker(edge.zones)
+        self._plausibility = Plausibility(edge.limits)
         self._book, self._clock = book, clock
         self.alarms = alarms or AlarmWatch(())
         self.latest: dict[tuple[str, str], Telemetry] = {}
@@ -101,9 +120,11 @@ class EntryMaker:
             if arrival.payload_digest is None:  # else it may have waited long, and tells no time
                 self._learn_time(observation, arrival.received_mono_us)
             judged = self._judged(observation, arrival.received_mono_us)
+            judged = self._marked(arrival, judged)
             if judged.record.flags:
                 self._count_flags(arrival.device_id, judged.record.flags)
             entries += self._observed(arrival, judged)
+            entries += self._steps(arrival, judged.record)
         return self.clock_steps() + entries
 
     def _count_flags(self, device_id: str, flags: int) -> None:
@@ -120,6 +141,9 @@ class EntryMaker:
         record = observation.record
         if not isinstance(record, Position) or record.gnss_time_ms is None:
             return observation
+        if not is_possible(record.gnss_time_ms):
+            # Most of all 1024 weeks back: known without any clock of ours.
+            return replace(observation, record=replace(record, flags=record.flags | FLAG_SUSPECT))
         wall_us = self._clock.at(mono_us).wall_us
         if wall_us is None:
             return observation
@@ -128,6 +152,56 @@ class EntryMaker:
             return observation
         flag = FLAG_SUSPECT if ahead_us > 0 else FLAG_STALE
         return replace(observation, record=replace(record, flags=record.flags | flag))
+
+    def _marked(self, arrival: Arrival, observation: Observation) -> Observation:
+        """The observation, marked where it can hardly be true."""
+        record, channel = observation.record, (arrival.device_id, observation.channel)
+        mono_ms = arrival.received_mono_us // 1000
+        wall_us = None
+        if device_ms(record) is not None:
+            wall_us = self._clock.at(arrival.received_mono_us).wall_us
+        flags = self._plausibility.marks(
+            channel,
+            observation.quantity,
+            record,
+            mono_ms=mono_ms,
+            wall_ms=None if wall_us is None else wall_us // 1000,
+        )
+        if not flags:
+            return observation
+        return replace(observation, record=replace(record, flags=record.flags | flags))
+
+    def _steps(self, arrival: Arrival, record: object) -> list[Entry]:
+        """What a tag's sighting completes: it arrived, or moved."""
+        if not isinstance(record, TagSighting):
+            return []
+        now_ms = arrival.received_mono_us // 1000
+        steps = self.zones.sighted(arrival.device_id, record, now_ms)
+        return [entry for step in steps for entry in self._event(step)]
+
+    def departures(self) -> list[Entry]:
+        """Entries for tags that their zones have not seen for too long."""
+        steps = self.zones.departed(self._clock.mono_us() // 1000)
+        return [entry for step in steps for entry in self._event(step)]
+
+    def _event(self, step: Step) -> list[Entry]:
+        """A step of goods, in the slot of the reader that saw it."""
+        time = self._clock.now()
+        line = self._book.find((step.device_id, ZONE_CHANNEL))
+        entries = []
+        if line is None:
+            slot = self._book.new_slot(self._audiences[step.device_id])
+            descriptor = Descriptor(
+                device_id=step.device_id,
+                channel=ZONE_CHANNEL,
+                quantity="zone",
+                unit=None,
+                driver=self._specs[step.device_id].driver,
+            )
+            entries.append(self._make(KIND_DESCRIPTOR, slot, time, descriptor.to_body()))
+        else:
+            slot = line.slot
+        return [*entries, self._make(KIND_BUSINESS_EVENT, slot, time, step.event.to_body())]
 
     def _observed(self, arrival: Arrival, observation: Observation) -> list[Entry]:
         time = self._clock.at(arrival.received_mono_us)

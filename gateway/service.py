@@ -201,6 +201,7 @@ class Gateway:
             await asyncio.sleep(SILENCE_CHECK_S)
             self._clock_quality = self._parts.maker.now().quality
             await self._parts.intake.put_made(self._parts.maker.silences)
+            await self._parts.intake.put_made(self._parts.maker.departures)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
             await self._parts.calibrations.look()
 
@@ -277,6 +278,7 @@ class Gateway:
             "backlog_age_s": self._backlog_age_s(),
             "clock_quality": self._clock_quality,
             "written_bytes_a_day": parts.wear.wear.bytes_a_day,
+            "zones": parts.maker.zones.held(),
             "channels": self._channels(),
             "alarms": self._alarms(),
             "devices": self._devices(),

@@ -60,7 +60,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     except OSError as error:
         return _usage(f"{arguments.file}: {error.strerror}")
     try:
-        trust = _trust(arguments.trust, arguments.trust_store or default_trust_store(), data)
+        trust = trusted_genesis(
+            arguments.trust, arguments.trust_store or default_trust_store(), data
+        )
     except (OSError, ValueError) as error:
         return _usage(str(error))
     verdict = verify_bundle(data, trusted_genesis_sha256=trust)
@@ -91,7 +93,7 @@ def _usage(text: str) -> int:
     return EXIT_USAGE
 
 
-def _trust(named: str | None, store: Path, data: bytes) -> bytes | None:
+def trusted_genesis(named: str | None, store: Path, data: bytes) -> bytes | None:
     """The trusted genesis digest; raises ValueError for a --trust that is none."""
     if named is None:
         return _from_store(store, data)

@@ -23,7 +23,13 @@ FLAG_SENTINEL: Final = 2
 FLAG_UNCALIBRATED: Final = 4
 FLAG_UNAUTHENTICATED: Final = 8
 FLAG_STALE: Final = 16
-FLAGS_ALL: Final = 31
+# What the gateway itself thinks of a reading (gateway/plausibility.py).
+FLAG_RATE: Final = 32  # changed faster than it can
+FLAG_STUCK: Final = 64  # the very same value for too long
+FLAG_APART: Final = 128  # far from what its neighbours say
+FLAG_PLACE_JUMP: Final = 256  # further than what carries it can have come
+FLAG_CLOCK_JUMP: Final = 512  # the device's clock moved against ours
+FLAGS_ALL: Final = 1023
 
 UINT64_MAX: Final = (1 << 64) - 1
 TIME_MS_MAX: Final = 253_402_300_799_999  # the last millisecond of the year 9999

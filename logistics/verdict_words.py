@@ -1,5 +1,6 @@
 """A verdict in plain words: what is proven first, then what is not, then who stands behind it."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,7 +9,20 @@ from ledger.entry import QUALITY_AUTHENTICATED, QUALITY_GNSS, QUALITY_NTP, QUALI
 from ledger.verdict import Code, Outcome, Verdict
 from logistics.calibration import Calibration, calibration_of
 from logistics.moments import moment_words, span_words
-from logistics.reading import FLAG_UNCALIBRATED, Descriptor, GapReason, Telemetry
+from logistics.reading import (
+    FLAG_APART,
+    FLAG_CLOCK_JUMP,
+    FLAG_PLACE_JUMP,
+    FLAG_RATE,
+    FLAG_STALE,
+    FLAG_STUCK,
+    FLAG_SUSPECT,
+    FLAG_UNAUTHENTICATED,
+    FLAG_UNCALIBRATED,
+    Descriptor,
+    GapReason,
+    Telemetry,
+)
 from logistics.records import record_of
 from logistics.units import Scaled, rescale
 
@@ -31,6 +45,16 @@ _GAPS: Final = {
     GapReason.JOURNAL_CORRUPTION: "the disk damaged entries that were not sealed yet",
     GapReason.DISK_FULL: "the disk was full",
     GapReason.UNPLUGGED: "the device's port was gone",
+}
+_MARKS: Final = {
+    FLAG_SUSPECT: "with a time or place that cannot be",
+    FLAG_UNAUTHENTICATED: "that anyone could have sent",
+    FLAG_STALE: "with a time more than an hour back",
+    FLAG_RATE: "that changed faster than they can",
+    FLAG_STUCK: "stuck at one value",
+    FLAG_APART: "far from their neighbours",
+    FLAG_PLACE_JUMP: "at a place out of reach",
+    FLAG_CLOCK_JUMP: "behind a jump of the device's clock",
 }
 Values = dict[str, Any]
 
@@ -235,12 +259,28 @@ def _certificates(verdict: Verdict, slot: Values) -> list[tuple[Calibration | No
     return list(zip(found, counts, strict=True))
 
 
+def marks_line(verdict: Verdict) -> str | None:
+    """How many readings carry which mark, None where none does; a calibration past due has
+    lines of its own."""
+    counts = Counter[int]()
+    for proven in verdict.entries:
+        flags = getattr(record_of(proven.entry.kind, proven.entry.body), "flags", 0)
+        counts.update(flag for flag in _MARKS if flags & flag)
+    if not counts:
+        return None
+    words = ", ".join(f"{counts[flag]} {word}" for flag, word in _MARKS.items() if counts[flag])
+    return f"Marked, and kept as they came: {words}."
+
+
 def verdict_lines(verdict: Verdict) -> list[str]:
     """The whole verdict, a line each."""
     lines = [headline(verdict)]
     measured = temperature_line(verdict)
     if measured and verdict.outcome != Outcome.REFUTED:
         lines.append(measured)
+    marks = marks_line(verdict)
+    if marks and verdict.outcome != Outcome.REFUTED:
+        lines.append(marks)
     lines += [_WORDS[finding.code](finding.values) for finding in verdict.findings]
     if verdict.outcome != Outcome.REFUTED:
         lines += calibration_lines(verdict)

@@ -20,8 +20,11 @@ from gateway.config import (
     parse_config,
     read_config,
 )
+from gateway.edge_config import EdgeConfig
 from gateway.errors import ConfigError
+from gateway.plausibility import Limits
 from gateway.retention import RetentionPolicy
+from gateway.zones import Zone
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "formats" / "gateway-config.md"
 PATH = Path("/etc/wharf/gateway.toml")
@@ -111,6 +114,32 @@ settle_s = 30
 [disk]
 endurance_gb = 5000
 years_min = 4
+[[zone]]
+name = "dock-1"
+places = ["probe/1", "probe/2"]
+rssi_cdbm_min = -6500
+reads_min = 5
+dwell_ms_min = 0
+gone_ms = 86400000
+margin_cdbm = 400
+tags_max = 50
+
+[[zone]]
+name = "cold-room"
+places = ["fridge"]
+
+[[plausible]]
+device = "fridge"
+channel = "SI7021/temperature"
+step_milli = 500
+rate_milli_per_min = 1000
+stuck_s = 3600
+stuck_reads = 10
+apart_milli = 2000
+neighbours = ["probe/temperature"]
+speed_mm_s = 30000
+jump_mm = 1000
+clock_ms = 5000
 """
 
 
@@ -190,6 +219,34 @@ def test_every_key_is_read_into_its_place() -> None:
             for above, limit_milli in ((True, 8_000), (False, -500))
         ),
         disk=DiskConfig(endurance_gb=5_000, years_min=4),
+        edge=EdgeConfig(
+            zones=(
+                Zone(
+                    name="dock-1",
+                    places=(("probe", 1), ("probe", 2)),
+                    rssi_cdbm_min=-6500,
+                    reads_min=5,
+                    dwell_ms_min=0,
+                    gone_ms=86_400_000,
+                    margin_cdbm=400,
+                    tags_max=50,
+                ),
+                Zone(name="cold-room", places=(("fridge", None),)),
+            ),
+            limits={
+                ("fridge", "SI7021/temperature"): Limits(
+                    step_milli=500,
+                    rate_milli_per_min=1000,
+                    stuck_s=3600,
+                    stuck_reads=10,
+                    apart_milli=2000,
+                    neighbours=(("probe", "temperature"),),
+                    speed_mm_s=30_000,
+                    jump_mm=1000,
+                    clock_ms=5000,
+                )
+            },
+        ),
     )
     assert expected == config
 
@@ -438,7 +495,7 @@ RANGES = [
     (table, key, int(low), int(high))
     for table, rows in page().items()
     for key, (kind, _, meaning) in rows.items()
-    for low, high in re.findall(r"(\d+) to (\d+)", meaning)
+    for low, high in re.findall(r"(-?\d+) to (-?\d+)", meaning)
     if kind == "whole number"
 ]
 

@@ -109,6 +109,8 @@ def test_a_fix_with_a_good_time_sets_the_clock_and_a_doubtful_one_does_not() -> 
     mono_us = room.clock.mono_us
     room.maker.from_arrival(arrival(position(gnss_ms, flags=1), mono_us=mono_us))
     assert room.model.now().quality == 1
+    before = arrival(position(gnss_ms - 1000), mono_us=mono_us - SECOND_US)
+    room.maker.from_arrival(before)
     room.maker.from_arrival(arrival(position(gnss_ms), mono_us=mono_us))
     assert (3, gnss_ms * 1000) == (room.model.now().quality, room.model.now().wall_us)
 

@@ -6,8 +6,8 @@ from ledger.entry import Entry, GTime, slot_number
 from ledger.proof_bundle import Request
 from ledger.verdict import Code, Finding, Outcome, ProvenEntry, Verdict
 from ledger.verify import verify_bundle
-from logistics.reading import FLAG_SUSPECT, GapReason, Telemetry
-from logistics.verdict_words import headline, temperature_line, verdict_lines
+from logistics.reading import FLAG_RATE, FLAG_STUCK, FLAG_SUSPECT, GapReason, Telemetry
+from logistics.verdict_words import headline, marks_line, temperature_line, verdict_lines
 from tests.unit.ledger.feed_builder import good_scene
 
 START_MS = 1_795_413_600_000
@@ -236,3 +236,16 @@ def test_a_real_verdict_reads_as_a_whole() -> None:
     assert len(told.findings) == len(rest)
     for words in ("nothing between them is missing", "rests on one party's key", "insurer opened"):
         assert any(words in line for line in rest)
+
+
+def test_marked_readings_are_counted_by_their_marks() -> None:
+    rows = tuple(
+        entry(second, celsius(4000, flags=flags))
+        for second, flags in enumerate((0, FLAG_RATE, FLAG_RATE | FLAG_STUCK))
+    )
+    line = (
+        "Marked, and kept as they came: 2 that changed faster than they can, 1 stuck at one value."
+    )
+    assert line == marks_line(verdict(entries=rows))
+    assert line in verdict_lines(verdict(entries=rows))
+    assert marks_line(verdict()) is None
