@@ -29,6 +29,7 @@ MESSAGE_BYTES_MAX: Final = 48 * 1024  # some thousand tags; capabilities are far
 VERSION: Final = 1
 _VERSIONS: Final = (1, 2)
 CHANNEL: Final = "tags"
+RSSI_DBM_MAX: Final = 50  # far more than any tag sends back
 CLOCK_TOLERANCE_MS: Final = 3_600_000
 
 
@@ -219,11 +220,13 @@ def _sighting(value: bytes, wall_ms: int | None) -> Observation | Rejected:
     time_us = _number(fields, Param.FIRST_SEEN_UTC)
     time_us = _number(fields, Param.LAST_SEEN_UTC) if time_us is None else time_us
     time_ms = None if time_us is None or time_us // 1000 > TIME_MS_MAX else time_us // 1000
-    rssi = first(fields, Param.PEAK_RSSI)
+    rssi_dbm = int.from_bytes(first(fields, Param.PEAK_RSSI) or b"", "big", signed=True)
+    if rssi_dbm > RSSI_DBM_MAX:
+        return rejected(value, Reason.FIELD)
     record = TagSighting(
         epc=epc,
         pc=_number(fields, Param.PC),
-        rssi_cdbm=None if rssi is None else 100 * int.from_bytes(rssi, "big", signed=True),
+        rssi_cdbm=None if first(fields, Param.PEAK_RSSI) is None else 100 * rssi_dbm,
         antenna=_number(fields, Param.ANTENNA),
         flags=clock_flags(time_ms, wall_ms),
         device_time_ms=time_ms,

@@ -43,7 +43,7 @@ SIGHTINGS = st.builds(
     TagSighting,
     epc=st.binary(min_size=1, max_size=62),
     pc=st.none() | st.integers(0, 0xFFFF),
-    rssi_cdbm=st.none() | st.integers(-128, 127).map(lambda dbm: 100 * dbm),
+    rssi_cdbm=st.none() | st.integers(-128, 50).map(lambda dbm: 100 * dbm),
     antenna=st.none() | st.integers(0, 0xFFFF),
     device_time_ms=st.none() | st.integers(1, 4_000_000_000_000),
 )
@@ -75,7 +75,7 @@ def test_what_is_written_is_read_by_us_and_by_others(tags: list[TagSighting]) ->
 
 @given(
     epc=st.binary(min_size=1, max_size=40),
-    rssi=st.integers(-128, 127),
+    rssi=st.integers(-128, 50),
     count=st.integers(0, 0xFFFF),
 )
 def test_reports_of_another_implementation_are_read(epc: bytes, rssi: int, count: int) -> None:
@@ -161,6 +161,11 @@ def test_what_does_not_fit_is_rejected_whole() -> None:
     for bits in (0, 97, 8 * 63):
         data = tlv(240, tlv(241, bits.to_bytes(2, "big") + bytes(63 if bits > 100 else 12)))
         assert [Reason.FRAME] == records(Message(Type.REPORT, 1, data))
+
+
+def test_a_signal_that_no_tag_can_send_is_rejected() -> None:
+    body = tag_report(TagSighting(epc=bytes(12), rssi_cdbm=5_100))
+    assert [Reason.FIELD] == records(Message(Type.REPORT, 1, body))
 
 
 def test_reserved_bits_and_false_lengths_are_no_parameters() -> None:
