@@ -171,14 +171,26 @@ async def _replay_stream(source: Source, driver: Driver, conversation: Conversat
     loop = bool(source.number("loop", 0))
     await conversation.turn()
     async for data in replay_bytes(source.path, baud=baud, rate=rate, loop=loop):
-        await conversation.feed(data)
+        if not await _told(conversation, data):
+            return
 
 
 async def _replay_payloads(source: Source, conversation: Conversation) -> None:
     rate, loop = source.number("rate", 1), bool(source.number("loop", 0))
     interval_s = _REPLAY_MS / 1000 / rate if rate else 0.0
     async for topic, data in replay_payloads(source.path, interval_s=interval_s, loop=loop):
+        if not await _told(conversation, data, topic):
+            return
+
+
+async def _told(conversation: Conversation, data: bytes, topic: str = "") -> bool:
+    """Whether a recording goes on: where a session would hang up, nothing follows."""
+    try:
         await conversation.feed(data, topic)
+    except TransportError as error:
+        _logger.info("replay_ended why=%s", error)
+        return False
+    return True
 
 
 async def _poll_file(

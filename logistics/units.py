@@ -66,6 +66,21 @@ def parse_decimal(text: str) -> Scaled:
     return _within_limits(-value if sign else value, exponent)
 
 
+def parse_measured(text: str) -> Scaled:
+    """As parse_decimal, but a finer number than 1e-12 is the nearest one that is not.
+
+    Programs that pass a value through a float print it as 21.400000000000002; that is the reading
+    21.4, and no reason to lose it. Raises NumberError.
+    """
+    match = _NUMBER.match(text) if len(text) <= NUMBER_CHARS_MAX else None
+    if match is None or match[4] or len(match[3] or "") <= -EXPONENT_MIN:
+        return parse_decimal(text)
+    sign, whole, fraction = match[1], match[2], match[3]
+    kept, rest = fraction[:-EXPONENT_MIN], fraction[-EXPONENT_MIN:]
+    value = int(whole + kept) + (rest[0] >= "5")
+    return _within_limits(-value if sign else value, EXPONENT_MIN)
+
+
 def _within_limits(value: int, exponent: int) -> Scaled:
     """Moves trailing zeros between value and exponent until both are within their limits."""
     if value == 0:

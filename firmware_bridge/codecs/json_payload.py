@@ -24,7 +24,7 @@ from logistics.reading import (
     TagSighting,
     Telemetry,
 )
-from logistics.units import Scaled, at_scale, parse_decimal
+from logistics.units import Scaled, at_scale, parse_decimal, parse_measured
 
 PAYLOAD_BYTES_MAX: Final = 64 * 1024
 CHANNELS_MAX: Final = 64
@@ -145,7 +145,7 @@ def telemetry(
     if not isinstance(value, JsonNumber):
         return rejected(raw, Reason.FIELD)
     try:
-        number = parse_decimal(value)
+        number = parse_measured(value)
     except NumberError:
         return rejected(raw, Reason.NUMBER)
     reason = _implausible(channel, number, quantity)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logistics.errors import NumberError
-from logistics.units import Scaled, at_scale, decimal_text, parse_decimal, rescale, with_symbol
+from logistics.units import (
+    Scaled,
+    at_scale,
+    decimal_text,
+    parse_decimal,
+    parse_measured,
+    rescale,
+    with_symbol,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +80,25 @@ def test_people_see_symbols() -> None:
     assert "-0.05 %" == with_symbol(-5, -2, "P1")
     assert "700 XYZ" == with_symbol(7, 2, "XYZ")
     assert "1" == with_symbol(1, 0, "C62")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "exponent"),
+    [
+        ("21.4", 214, -1),
+        ("21.400000000000002", 21_400_000_000_000, -12),
+        ("-0.1000000000005", -100_000_000_001, -12),
+        ("0.99999999999951", 1_000_000_000_000, -12),
+        ("0.0000000000001", 0, -12),
+    ],
+)
+def test_what_a_float_printed_is_the_nearest_number_that_is_held(
+    text: str, value: int, exponent: int
+) -> None:
+    assert Scaled(value, exponent) == parse_measured(text)
+
+
+@pytest.mark.parametrize("text", ["1e999", "9" * 30 + ".0000000000001", "1" * 41, "x"])
+def test_what_64_bits_do_not_hold_stays_no_number(text: str) -> None:
+    with pytest.raises(NumberError):
+        parse_measured(text)
