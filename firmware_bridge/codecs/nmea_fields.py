@@ -73,8 +73,8 @@ def rmc(fields: Sequence[str]) -> Rmc | None:
         fix=_MODES[mode] if has_fix else None,
         lat_e7=_coordinate_e7(fields[2], fields[3], "NS") if has_fix else 0,
         lon_e7=_coordinate_e7(fields[4], fields[5], "EW") if has_fix else 0,
-        speed_mm_s=_scaled(fields[6], 1_852_000, 3600),
-        course_cdeg=_scaled(fields[7], 100),
+        speed_mm_s=_within(_scaled(fields[6], 1_852_000, 3600), 0, 10**9),
+        course_cdeg=_within(_scaled(fields[7], 100), 0, 36_000),
         day_ms=_day_ms(fields[8][:2], fields[8][2:4], _year(fields[8][4:])) if fields[8] else None,
     )
 
@@ -95,9 +95,9 @@ def gga(fields: Sequence[str]) -> Gga | None:
         fix=fix if has_fix else None,
         lat_e7=_coordinate_e7(fields[1], fields[2], "NS") if has_fix else 0,
         lon_e7=_coordinate_e7(fields[3], fields[4], "EW") if has_fix else 0,
-        altitude_mm=_scaled(fields[8], 1000),
-        hdop_centi=_scaled(fields[7], 100),
-        satellites=_scaled(fields[6], 1),
+        altitude_mm=_within(_scaled(fields[8], 1000), -(10**9), 10**9),
+        hdop_centi=_within(_scaled(fields[7], 100), 0, 1_000_000),
+        satellites=_within(_scaled(fields[6], 1), 0, 255),
     )
 
 
@@ -123,6 +123,13 @@ def _scaled(text: str, multiplier: int, divisor: int = 1) -> int | None:
     below = divisor * int(10 ** len(fraction))
     value = (2 * int(whole + fraction) * multiplier + below) // (2 * below)
     return -value if sign else value
+
+
+def _within(value: int | None, low: int, high: int) -> int | None:
+    """The value; raises FieldError where a position could not hold it."""
+    if value is not None and not low <= value <= high:
+        raise FieldError("a field is out of range")
+    return value
 
 
 def _coordinate_e7(text: str, hemisphere: str, letters: str) -> int:

@@ -153,3 +153,13 @@ def test_satellite_based_augmentation_is_a_differential_fix(quality: str) -> Non
 
 def test_sentences_about_satellites_are_no_noise() -> None:
     assert [] == NmeaDecoder().feed(sentence("GPGSV,1,1,01,10,29,284,30"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [(",10.00,84.40,", ",10.00,984.40,"), (",10.00,84.40,", ",-10.00,84.40,")],
+)
+def test_a_number_that_a_position_cannot_hold_is_a_wrong_field(wrong: str, right: str) -> None:
+    text = RMC.decode()[1:-5]
+    assert wrong in text
+    assert [Reason.FIELD] == reasons(sentence(text.replace(wrong, right)))
