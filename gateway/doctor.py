@@ -25,6 +25,8 @@ DISK_FREE_SHARE_MIN: Final = 0.1
 BACKLOG_BLOCKS_MAX: Final = 100
 BACKLOG_AGE_S_MAX: Final = 900
 YEARS_SAID_MAX: Final = 99
+CALIBRATION_DAYS_MIN: Final = 30
+DAY_US: Final = 86_400_000_000
 PEER_TIMEOUT_S: Final = 5.0
 SYNC_MS_MAX: Final = 100
 
@@ -177,6 +179,7 @@ def running_findings(report: dict[str, Any] | None) -> list[Finding]:
         Finding("gateway", good=False, said=fault, mend="see its log") for fault in report["faults"]
     ]
     findings += [_backlog_finding(report), _readings_finding(report)]
+    findings += calibration_findings(report, system_wall().wall_us)
     return findings + silence_findings(report)
 
 
@@ -201,6 +204,24 @@ def _readings_finding(report: dict[str, Any]) -> Finding:
 _READINGS_MEND: Final = (
     "too few parties mirror or open this feed for its readings to leave; see [retention]"
 )
+
+
+def calibration_findings(report: dict[str, Any], wall_us: int) -> list[Finding]:
+    """Which probes' certificates are past due, or soon will be? Those without one are not told."""
+    findings = []
+    for row in report.get("channels", []):
+        until_us = row.get("calibration_until_us")
+        if until_us is None:
+            continue
+        left_days = (until_us - wall_us) // DAY_US
+        subject = f"calibration {row['device']}/{row['channel']}"
+        said = f"{left_days} days left" if left_days >= 0 else f"past due for {-left_days} days"
+        mend = _CALIBRATION_MEND if left_days < CALIBRATION_DAYS_MIN else ""
+        findings.append(Finding(subject, good=not mend, said=said, mend=mend))
+    return findings
+
+
+_CALIBRATION_MEND: Final = "have the probe calibrated, then `wharf devices replace`"
 
 
 def silence_findings(report: dict[str, Any]) -> list[Finding]:

@@ -52,6 +52,10 @@ _CHINESE: Final[Mapping[str, str]] = {
     "plug it in; `wharf devices` lists what is": "插上设备，`wharf devices` 列出已连接的设备",
     "see its log": "查看日志",
     "the chain machine is away or refuses; see its finding": "链上机器离线或拒绝",
+    "have the probe calibrated, then `wharf devices replace`": (
+        "请校准探头，然后运行 `wharf devices replace`"
+    ),
+    "calibration": "校准",
     "look at its battery, its cable, its distance": "检查电池、线缆和距离",
     "too few parties mirror or open this feed for its readings to leave; see [retention]": (
         "镜像或打开本数据的机构太少，读数无法移出，见 [retention]"

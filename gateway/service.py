@@ -27,6 +27,7 @@ from gateway.uplink import ChainDoor, Uplink
 from gateway.wear import WearMeter
 from ledger.entry import KIND_GAP, Entry
 from ledger.store import FULL_SHARE_ALARM, Store
+from logistics.calibration import calibration_of
 from logistics.reading import Gap, GapReason
 from logistics.units import decimal_text
 
@@ -324,6 +325,8 @@ class Gateway:
             if channel is not None:
                 row = {"device": channel[0], "channel": channel[1], "slot": line.slot}
                 row |= {"readings": line.readings, "last_wall_us": line.last_wall_us}
+                known = calibration_of(line.descriptor[8]) if line.descriptor else None
+                row |= {"calibration_until_us": known.valid_until_us if known else None}
                 rows.append(row | self._latest(channel) | {"silent": line.slot in silent})
         return rows
 

@@ -11,9 +11,11 @@ from firmware_bridge.keys.file_key import create_file_key
 from gateway.clock import WALL_US_MIN, WallReading
 from gateway.config import DiskConfig, GatewayConfig, parse_config
 from gateway.doctor import (
+    DAY_US,
     Finding,
     box_findings,
     broker_finding,
+    calibration_findings,
     clock_finding,
     examine,
     key_finding,
@@ -156,6 +158,18 @@ def test_a_silent_probe_is_named_with_the_time_of_its_last_word() -> None:
     (finding,) = silence_findings(report(channels=rows))
     assert finding.subject == "probe probe/door"
     assert "since 2026-11-23 06:00 UTC" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("days", "good", "said"),
+    [(400, True, "400 days left"), (30, True, "30 days left"), (29, False, "29 days left"),
+     (-1, False, "past due for 1 days")],
+)  # fmt: skip
+def test_a_certificate_that_ends_soon_is_red(days: int, good: bool, said: str) -> None:
+    row = {"device": "probe", "channel": "t", "calibration_until_us": SIX_US + days * DAY_US}
+    rows = [row, {"device": "other", "channel": "t", "calibration_until_us": None}]
+    (finding,) = calibration_findings(report(channels=rows), SIX_US)
+    assert (finding.good, finding.said) == (good, said)
 
 
 def test_a_receivers_time_is_a_clock_source() -> None:
