@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from consortium.app.conflicts import FORM_ANCHORED
+from consortium.app.conflicts import FORM_ANCHORED, FORM_HEADS
 from consortium.app.refusal import Code
 from consortium.errors import ChainUnavailableError
 from consortium.node import ChainNode
@@ -25,6 +25,7 @@ from consortium.transaction import (
 )
 from ledger.errors import InputError
 from ledger.feed import AnchorItem, AnchorState
+from ledger.hashing import sha256
 from ledger.head import decode_head
 from ledger.signing import Signer
 
@@ -32,10 +33,12 @@ logger = logging.getLogger(__name__)
 
 Anchored = Callable[[bytes, int], AnchorState | None]
 MirrorRow = tuple[bytes, int, int, bytes]  # feed id, epoch, height, block digest
+ConflictRow = tuple[bytes, bytes]  # feed id, evidence (`ledger.conflict`)
 OpenedRow = tuple[bytes, int, int, int, bytes, bool]  # ..., audience, block digest, ok
 
 # A round's transactions must fit the size bound: an item with both paths is at most about 5 KB.
 ANCHOR_ITEMS_MAX: Final = 40
+CONFLICTS_MAX: Final = 8
 
 
 class HeadSource(Protocol):
@@ -45,6 +48,9 @@ class HeadSource(Protocol):
 
     async def anchor_items(self, anchored: Anchored, limit: int) -> Sequence[AnchorItem]:
         """For each feed whose newest head is newer than anchored: that head with its paths."""
+
+    async def conflicts(self, limit: int) -> Sequence[ConflictRow]:
+        """Evidence of conflicts that the chain does not have yet."""
 
 
 class StatementSource(Protocol):
@@ -115,6 +121,8 @@ class Anchorer:
 
     async def round(self) -> bool:
         """One round; whether a batch was full and the next should follow at once."""
+        if self._heads is not None:
+            await self._report_held(self._heads)
         full = await self._anchor() if self._heads else False
         return await self._state(self._statements) or full if self._statements else full
 
@@ -147,6 +155,15 @@ class Anchorer:
         logger.info("anchored heads=%d", codes.count(Code.ACCEPTED))
         # A refused item comes again at the next round: never loop on it without a pause.
         return len(items) >= limit and Code.ACCEPTED in codes
+
+    async def _report_held(self, heads: HeadSource) -> None:
+        """Evidence that this machine holds goes to the chain first: it freezes the feed."""
+        for feed_id, evidence in await heads.conflicts(CONFLICTS_MAX):
+            digest = sha256(evidence)
+            if digest not in self._reported:
+                logger.error("conflict feed=%s evidence=%s", feed_id.hex(), digest.hex())
+                await self._submit(KIND_CONFLICT, [feed_id, FORM_HEADS, evidence])
+                self._reported.add(digest)
 
     async def _report(self, item: AnchorItem) -> None:
         """A forked head under the enrolled key is evidence: set against what is anchored."""

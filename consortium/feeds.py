@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from consortium.anchorer import Anchored, MirrorRow, OpenedRow
+from consortium.anchorer import Anchored, ConflictRow, MirrorRow, OpenedRow
 from consortium.node import ChainNode
 from consortium.reader_keys import ReaderKeys
 from ledger.entry import PUBLIC_AUDIENCE
@@ -27,7 +27,7 @@ from ledger.feed_store import (
     put_value,
 )
 from ledger.gossip import FeedReceiver
-from ledger.mirror import anchor_item, open_held_run, signed_height
+from ledger.mirror import anchor_item, conflicts_of, open_held_run, signed_height
 from ledger.opening import OpenedRun, check_continues
 from ledger.signing import PublicKey
 from ledger.store import Store, Transaction
@@ -95,7 +95,7 @@ class FeedRoom:
     def _anchor_items(self, anchored: Anchored, limit: int) -> list[AnchorItem]:
         items: list[AnchorItem] = []
         for feed in self.store.read(feeds):
-            if self._node.get("frozen", feed[0]) is not None:
+            if self._is_frozen(feed):
                 continue
             item = self._anchor_item(feed, anchored(*feed))
             if item is not None:
@@ -103,6 +103,24 @@ class FeedRoom:
             if len(items) == limit:
                 break
         return items
+
+    def _is_frozen(self, feed: FeedName) -> bool:
+        """Whether the chain has a conflict of this epoch, or of one after it."""
+        frozen = self._node.get("frozen", feed[0])
+        return frozen is not None and bool(frozen[4] >= feed[1])
+
+    async def conflicts(self, limit: int) -> Sequence[ConflictRow]:
+        """Evidence of conflicts that the chain does not have yet, one of each feed."""
+        return await asyncio.to_thread(self._conflicts, limit)
+
+    def _conflicts(self, limit: int) -> list[ConflictRow]:
+        held = [
+            (feed[0], evidence)
+            for feed in self.store.read(feeds)
+            if not self._is_frozen(feed)
+            for evidence in self.store.read(lambda txn, feed=feed: conflicts_of(txn, feed))[:1]  # type: ignore[misc]  # bound now
+        ]
+        return held[:limit]
 
     def _anchor_item(self, feed: FeedName, previous: AnchorState | None) -> AnchorItem | None:
         """What anchors a feed's newest head; one that cannot be offered holds up no other."""

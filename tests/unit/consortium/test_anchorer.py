@@ -4,13 +4,14 @@ from typing import Any, cast
 
 import pytest
 
-from consortium.anchorer import Anchored, Anchorer, MirrorRow, OpenedRow, PartyIdentity
+from consortium.anchorer import Anchored, Anchorer, ConflictRow, MirrorRow, OpenedRow, PartyIdentity
 from consortium.app.anchors import anchored_state
 from consortium.app.state import Draft
 from consortium.errors import ChainUnavailableError
 from consortium.node import ChainNode
 from consortium.transaction import Sender, new_transaction, sign_transaction
 from consortium.wire import Submitted
+from ledger.conflict import conflict_of_heads
 from ledger.feed import AnchorItem, AnchorState
 from ledger.signing import Signer
 from tests.fakes.gateway_feed import GatewayFeed
@@ -58,6 +59,10 @@ class Heads:
 
     def __init__(self, *feeds: GatewayFeed) -> None:
         self.feeds, self.asked = feeds, 0
+        self.evidence: list[ConflictRow] = []
+
+    async def conflicts(self, limit: int) -> Sequence[ConflictRow]:
+        return self.evidence[:limit]
 
     async def anchor_items(self, anchored: Anchored, limit: int) -> Sequence[AnchorItem]:
         self.asked += 1
@@ -145,6 +150,22 @@ async def test_a_forked_head_is_reported_once_as_evidence(feeds: list[GatewayFee
     await work.round()
     assert [4, 4, 8, 4] == node.kinds
     assert node.get("frozen", fork.feed_id) is not None
+
+
+async def test_evidence_that_is_held_freezes_the_feed_before_anything_is_anchored(
+    feeds: list[GatewayFeed],
+) -> None:
+    node, heads = FakeNode(), Heads(feeds[0])
+    node.chain.block(enrolment(feeds[0]))
+    fork = GatewayFeed("gateway 0").grow(2, "another history")
+    both = conflict_of_heads(feeds[0].head(1), fork.head(1))
+    heads.evidence = [(fork.feed_id, both)]
+    work = anchorer(node, heads, batch=9)
+    work._new_nonce = iter([b"%016d" % n for n in range(9)]).__next__
+    await work.round()
+    await work.round()
+    assert [8, 4, 4] == node.kinds
+    assert node.anchored(fork.feed_id, 0) is None
 
 
 async def test_statements_are_given_until_they_are_recorded(feeds: list[GatewayFeed]) -> None:

@@ -14,7 +14,7 @@ from ledger.errors import InputError
 from ledger.feed import AnchorState, check_anchor
 from ledger.gossip import HAVE, STATE, WANT, block_messages, decode_message, message
 from ledger.gossip import HEAD as HEAD_MESSAGE
-from ledger.mirror import accept_block, accept_grant
+from ledger.mirror import accept_block, accept_grant, keep_conflict
 from ledger.opening import OpenedRun
 from ledger.store import Store
 from tests.unit.ledger.attacks import in_audience
@@ -324,11 +324,20 @@ async def test_a_later_head_is_offered_with_its_growth_since_the_last_anchor(
         assert 2 == check_anchor(state, second, feed.key).height
 
 
+async def test_evidence_of_a_conflict_is_offered_until_the_chain_has_it(tmp_path: Path) -> None:
+    async with machine(tmp_path, FEED) as here:
+        assert [] == await here.room.conflicts(8)
+        here.store.write(lambda txn: keep_conflict(txn, FEED.feed, b"evidence"))
+        assert [(FEED.feed[0], b"evidence")] == await here.room.conflicts(8)
+        here.node.frozen[FEED.feed[0]] = [b"evidence", 1, b"", b"", 0, 9]
+        assert [] == await here.room.conflicts(8)
+
+
 async def test_a_frozen_feed_is_not_offered_and_a_round_has_its_bound(tmp_path: Path) -> None:
     others = [grown(FeedBuilder(f"truck {number}"), 2) for number in range(3)]
     async with machine(tmp_path, *others) as here:
         assert 2 == len(await here.room.anchor_items(nothing_anchored, 2))
-        here.node.frozen[others[0].feed[0]] = [b"evidence"]
+        here.node.frozen[others[0].feed[0]] = [b"evidence", 1, b"", b"", 0, 9]
         assert 2 == len(await here.room.anchor_items(nothing_anchored, 10))
 
 
