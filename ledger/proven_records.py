@@ -145,6 +145,22 @@ def last_anchored(value: list[Any] | None) -> bytes | None:
     return digest
 
 
+def frozen_epoch(value: list[Any]) -> int:
+    """The newest epoch with a conflict, under `["frozen", feed-id]`; raises UncheckableError."""
+    types = (int, bytes, int, bytes, bytes, int, int)
+    epoch: int = _layout("conflict", value, types)[5]
+    return epoch
+
+
+def entries_missing_max(value: list[Any]) -> int:
+    """How many entries may be missing before an epoch, under `["epoch", feed-id, epoch]`."""
+    _, _, _, size, witnessed_size, _ = _layout("epoch", value, (int, bytes, int, int, int, int))
+    if witnessed_size < size:
+        raise FormatError("epoch record", "fewer entries were witnessed than it goes on from")
+    missing: int = witnessed_size - size
+    return missing
+
+
 def party_name(value: list[Any]) -> str:
     """The name under `["party", party-id]`; raises UncheckableError."""
     row = _layout("party", value, (int, str, int, bytes, int, int))

@@ -38,6 +38,7 @@ class Code(StrEnum):
     CLOCK_STEP = "clock-step"  # before_us, after_us
     LATE = "late"  # readings dated before the interval's bracket or behind it
     RETIRED = "retired"  # slot
+    MISSING = "missing"  # feed, entries_max: before the feed's epoch began
     REVOKED_LATER = "revoked-later"  # at
     ENDED = "feed-ended"  # at, last anchor, retired: nothing of the feed follows
     KEY_CHANGED = "key-changed"  # at, old and new key id

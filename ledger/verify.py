@@ -46,7 +46,9 @@ from ledger.proven_records import (
     block_statement,
     check_record,
     device_rows,
+    entries_missing_max,
     feed_of,
+    frozen_epoch,
     gateway_record,
     last_anchored,
     party_name,
@@ -159,7 +161,8 @@ class _Judge:
         signed_by = gateway.period(claim.kid)
         proof = check_feed_part(part, signed_by.key)
         check_enrolled_genesis(proof, gateway)
-        self._check_not_frozen(claim.feed_id)
+        self._check_not_frozen(claim.feed_id, claim.epoch)
+        self._describe_epoch(claim.feed_id, claim.epoch)
         lower, upper = self._brackets(proof)
         ended = upper.time_ms < self._request.to_ms and self._is_feeds_last(gateway, proof)
         # A feed that has ended is shown to its end.
@@ -198,9 +201,19 @@ class _Judge:
                     new=new.key.kid.hex(),
                 )
 
-    def _check_not_frozen(self, feed_id: bytes) -> None:
-        if self._state("frozen", feed_id) is not None:
+    def _check_not_frozen(self, feed_id: bytes, epoch: int) -> None:
+        """A conflict leaves open what is true of its epoch, and of those before it."""
+        value = self._state("frozen", feed_id)
+        if value is not None and epoch <= frozen_epoch(value):
             raise UncheckableError(f"feed {feed_id.hex()[:8]}: a conflict is on the chain")
+
+    def _describe_epoch(self, feed_id: bytes, epoch: int) -> None:
+        if epoch == 0:
+            return
+        value = self._state("epoch", feed_id, epoch)
+        if value is None:
+            raise ProofError(f"feed {feed_id.hex()[:8]}: epoch {epoch} was never opened")
+        self._find(Code.MISSING, feed=feed_id.hex(), entries_max=entries_missing_max(value))
 
     def _gateway(self, feed_id: bytes) -> GatewayRecord:
         value = self._state("gateway", feed_id)

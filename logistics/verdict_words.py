@@ -139,6 +139,10 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
         f"{v['channel']}: {v['readings']} readings are dated outside their anchors."
     ),
     Code.RETIRED: lambda v: f"{v['channel']}: the channel was retired in the interval.",
+    Code.MISSING: lambda v: (
+        f"Feed {v['feed'][:8]} was begun again by its owner: up to {v['entries_max']:,} entries "
+        "before that may be missing."
+    ),
     Code.REVOKED_LATER: lambda v: f"The key was revoked later, at {moment_words(v['at_ms'])}.",
     Code.ENDED: lambda v: (
         f"The gateway was {'retired' if v['retired'] else 'revoked'} at "

@@ -234,7 +234,8 @@ def _other_genesis() -> tuple[Scene, Bundle]:
 
 def _frozen() -> tuple[Scene, Bundle]:
     made = scene()
-    made.chain.set(["frozen", made.feed.state.feed_id], [1, bytes(32), 1, bytes(32), bytes(32)])
+    row = [1, bytes(32), 1, bytes(32), bytes(32), 0, 9]
+    made.chain.set(["frozen", made.feed.state.feed_id], row)
     return made, made.bundle()
 
 
@@ -541,3 +542,35 @@ def test_another_magic_version_or_hash_is_refused(change: Callable[[list[Any]], 
 def test_an_interval_that_ends_before_it_begins_is_refused() -> None:
     asked = Request(device_id="probe", channel="temp", from_ms=2, to_ms=1)
     assert Outcome.REFUTED == verdict(replace(SCENE.bundle(), request=asked)).outcome
+
+
+def later_epoch(*, witnessed: int | None = 130, frozen: int | None = 0) -> Verdict:
+    """The verdict on a feed whose owner began it again as epoch 1, after a conflict in epoch 0."""
+    feed = FeedBuilder()
+    feed.state = replace(feed.state, epoch=1)
+    made = scene_of(grown(feed))
+    feed_id = feed.state.feed_id
+    epoch_key = encode(["epoch", feed_id, 1])
+    if frozen is not None:
+        row = [1, bytes(32), 1, bytes(32), bytes(32), frozen, 130]
+        made.chain.set(["frozen", feed_id], row)
+    if witnessed is not None:
+        made.chain.set(["epoch", feed_id, 1], [1, bytes(32), 3, 100, witnessed, START_MS])
+    bundle = replace(
+        made.bundle(),
+        chain=made.chain.part(made.shown(None, len(feed.blocks) - 1), made.keys() | {epoch_key}),
+    )
+    return verdict(bundle, made)
+
+
+def test_a_proof_in_a_later_epoch_says_how_many_entries_may_be_missing() -> None:
+    answer = later_epoch()
+    assert Outcome.PROVEN == answer.outcome, reason(answer)
+    assert [30] == [values["entries_max"] for values in answer.values(Code.MISSING)]
+
+
+def test_a_later_epoch_that_was_never_opened_or_is_in_conflict_itself_proves_nothing() -> None:
+    assert later_epoch(witnessed=None).outcome == Outcome.REFUTED
+    assert later_epoch(witnessed=99).outcome == Outcome.REFUTED
+    assert later_epoch(frozen=1).outcome == Outcome.UNCHECKED
+    assert later_epoch(frozen=None).outcome == Outcome.PROVEN

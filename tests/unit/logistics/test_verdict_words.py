@@ -75,6 +75,7 @@ SAID: list[tuple[Code, dict[str, Any], str]] = [
         {"at_ms": START_MS, "old": "0" * 32, "new": "1" * 32},
         "Key 11111111… followed key 00000000…",
     ),
+    (Code.MISSING, {"feed": "ab" * 16, "entries_max": 1200}, "up to 1,200 entries before"),
     (Code.REVOKED_LATER, {"at_ms": START_MS}, "revoked later, at 2026-11-23 06:00:00 UTC."),
     (Code.DISPUTED, {"party": "Insurer", "height": 7}, "Insurer says that block 7 is bad"),
     (Code.KEY, {"kid": "ab" * 16, "level": 1}, "Signing key abababab…: hardware as claimed."),
