@@ -152,8 +152,13 @@ def frozen_epoch(value: list[Any]) -> int:
     return epoch
 
 
-def entries_missing_max(value: list[Any]) -> int:
-    """How many entries may be missing before an epoch, under `["epoch", feed-id, epoch]`."""
+def entries_missing_max(value: list[Any] | None) -> int:
+    """How many entries may be missing before an epoch, under `["epoch", feed-id, epoch]`.
+
+    Raises ProofError where the epoch was never opened, FormatError or UncheckableError.
+    """
+    if value is None:
+        raise ProofError("the feed's epoch was never opened")
     _, _, _, size, witnessed_size, _ = _layout("epoch", value, (int, bytes, int, int, int, int))
     if witnessed_size < size:
         raise FormatError("epoch record", "fewer entries were witnessed than it goes on from")

@@ -162,7 +162,6 @@ class _Judge:
         proof = check_feed_part(part, signed_by.key)
         check_enrolled_genesis(proof, gateway)
         self._check_not_frozen(claim.feed_id, claim.epoch)
-        self._describe_epoch(claim.feed_id, claim.epoch)
         lower, upper = self._brackets(proof)
         ended = upper.time_ms < self._request.to_ms and self._is_feeds_last(gateway, proof)
         # A feed that has ended is shown to its end.
@@ -202,18 +201,13 @@ class _Judge:
                 )
 
     def _check_not_frozen(self, feed_id: bytes, epoch: int) -> None:
-        """A conflict leaves open what is true of its epoch, and of those before it."""
+        """A conflict leaves open what is true of its epoch and before; a later one says so."""
         value = self._state("frozen", feed_id)
         if value is not None and epoch <= frozen_epoch(value):
             raise UncheckableError(f"feed {feed_id.hex()[:8]}: a conflict is on the chain")
-
-    def _describe_epoch(self, feed_id: bytes, epoch: int) -> None:
-        if epoch == 0:
-            return
-        value = self._state("epoch", feed_id, epoch)
-        if value is None:
-            raise ProofError(f"feed {feed_id.hex()[:8]}: epoch {epoch} was never opened")
-        self._find(Code.MISSING, feed=feed_id.hex(), entries_max=entries_missing_max(value))
+        if epoch:
+            missing = entries_missing_max(self._state("epoch", feed_id, epoch))
+            self._find(Code.MISSING, feed=feed_id.hex(), entries_max=missing)
 
     def _gateway(self, feed_id: bytes) -> GatewayRecord:
         value = self._state("gateway", feed_id)
