@@ -234,6 +234,16 @@ class ChainNode:
         value = self.state.map.get(encode(key))
         return decode(value)[1:] if value is not None else None
 
+    async def rows(self, name: str) -> list[tuple[bytes, bytes]]:
+        """(key, value) of every state entry whose key begins with this name, encoded."""
+
+        def found() -> list[tuple[bytes, bytes]]:
+            map_ = self.state.map
+            keys = [encode(key) for key in self._open_log.keys(name)]
+            return [(key, value) for key in keys if (value := map_.get(key)) is not None]
+
+        return await self.on_thread(found)
+
     def anchored(self, feed_id: bytes, epoch: int) -> AnchorState | None:
         """What is anchored of a feed's epoch."""
         return anchored_state(Draft(self.state.map, frozenset()), feed_id, epoch)

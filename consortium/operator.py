@@ -44,6 +44,8 @@ class Operator:
             "Admit": self.admit,
             "Status": self.status,
             "Gateways": self.gateways,
+            "Send": self.send,
+            "Rows": self.rows,
         }
 
     async def _submit(self, kind: int, body: object) -> Submitted:
@@ -98,6 +100,16 @@ class Operator:
     async def admit(self, request: list[Any]) -> object:
         """[name, alg, spki, role] -> chain height of the admission."""
         return (await self._submit(KIND_PARTY, [1, *fields(request, str, int, bytes, int)])).height
+
+    async def send(self, request: list[Any]) -> object:
+        """[kind, body] -> id of the accepted transaction, signed with this machine's party key."""
+        kind, body = fields(request, int, list)
+        return (await self._submit(kind, body)).tx_id
+
+    async def rows(self, request: list[Any]) -> object:
+        """[name] -> [key, value] of every state entry whose key begins with this name, encoded."""
+        (name,) = fields(request, str)
+        return [list(row) for row in await self._node.rows(name)]
 
     async def status(self, request: list[Any]) -> object:
         """[] -> the chain's status (`consortium.wire.ChainStatus`)."""
