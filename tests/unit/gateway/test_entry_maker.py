@@ -1,8 +1,11 @@
 from firmware_bridge.devices import Reason, rejected
+from gateway.edge_config import EdgeConfig
 from gateway.entry_maker import EntryMaker
 from gateway.slots import SlotBook
+from gateway.zones import Zone
 from ledger.entry import (
     KIND_BOOT,
+    KIND_BUSINESS_EVENT,
     KIND_CLOCK_STEP,
     KIND_DESCRIPTOR,
     KIND_GAP,
@@ -13,7 +16,16 @@ from ledger.entry import (
     Entry,
     slot_number,
 )
-from logistics.reading import Descriptor, Gap, GapReason, Telemetry
+from logistics.business_event import ZoneEvent, ZoneStep
+from logistics.reading import (
+    FLAG_RATE,
+    FLAG_SUSPECT,
+    Descriptor,
+    Gap,
+    GapReason,
+    Position,
+    Telemetry,
+)
 from tests.fakes.gateway_parts import (
     SECOND_US,
     START_US,
@@ -255,3 +267,46 @@ def test_a_gap_before_any_clock_was_known_says_no_wall_time() -> None:
     gap = gap_of(entry)
     assert (None, None) == (gap.from_wall_us, gap.to_wall_us)
     assert gap.from_mono_us is not None
+
+
+def test_goods_that_arrive_and_depart_are_entries_of_their_readers_own_slot() -> None:
+    clock, reader = HandClock(), spec("dock", interval_s=None)
+    zone = Zone(name="door", places=(("dock", None),), rssi_cdbm_min=-20_000)
+    maker = EntryMaker(
+        SlotBook(),
+        clock.model(),
+        audiences={"dock": 1},
+        specs={"dock": reader},
+        edge=EdgeConfig((zone,)),
+    )
+    entries: list[Entry] = []
+    for _ in range(4):
+        entries += maker.from_arrival(arrival(tag(), device="dock", mono_us=clock.mono_us))
+        clock.advance(0.4)
+    clock.advance(10)
+    entries += maker.departures()
+    slots = [slot_number(1, 1)] * 5 + [slot_number(1, 2)] * 3
+    events = [ZoneEvent.from_body(e.body) for e in entries if e.kind == KIND_BUSINESS_EVENT]
+    assert sorted(entry.slot for entry in entries) == slots
+    assert [ZoneStep.ARRIVED, ZoneStep.DEPARTED] == [event.step for event in events]
+    described = [Descriptor.from_body(e.body) for e in entries if e.kind == KIND_DESCRIPTOR]
+    assert [("tags", "tag"), ("zones", "zone")] == [(d.channel, d.quantity) for d in described]
+    assert {"door": 0} == maker.zones.held()
+
+
+def test_a_reading_that_can_hardly_be_true_is_kept_with_its_mark() -> None:
+    room = Room()
+    room.take(4000)
+    room.clock.advance(1)
+    (entry,) = room.take(40_000)
+    assert FLAG_RATE == Telemetry.from_body(entry.body).flags
+    assert 40_000 == Telemetry.from_body(entry.body).value
+    assert 1 == room.maker.flagged["probe", "rate"]
+
+
+def test_a_receiver_that_lost_count_of_weeks_is_marked_without_any_clock() -> None:
+    room = Room()
+    room.clock.wall_us = 0
+    lost_ms = START_US // 1000 - 1024 * 7 * 86_400_000
+    entries = room.maker.from_arrival(arrival(position(lost_ms), mono_us=room.clock.mono_us))
+    assert FLAG_SUSPECT & Position.from_body(entries[-1].body).flags
