@@ -1,5 +1,6 @@
 """`wharf devices` on real pseudo-terminals: what speaks is found by its check bytes and watched."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware_bridge import finding
 from firmware_bridge.simulators.gnss import sentence
 from tests.fakes.yard import Program, until
 
@@ -68,21 +70,25 @@ def test_a_silent_reader_is_found_by_asking_in_its_dialect(
     assert f'[device.options]\nhead = "{head}"' in row["config"]
 
 
-def test_wrong_check_bytes_are_not_believed(pty_pair: tuple[int, str]) -> None:
+async def test_wrong_check_bytes_are_not_believed(
+    pty_pair: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     master, path = pty_pair
-    wrong = sentence("GPRMC,101500.250,A,5332.76600,N,00957.96600,E,10.00,84.40,231126,,,A")
-    wrong = wrong[:-4] + b"00\r\n"
-    with subprocess.Popen([WHARF, "devices", "--json", "--port", path], stdout=subprocess.PIPE,
-                          text=True) as looking:  # fmt: skip  # one command
-        assert looking.stdout is not None
-        while looking.poll() is None:
-            os.write(master, wrong)
-            try:
-                looking.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
-        (row,) = json.loads(looking.stdout.read())["serial"]
-    assert row["config"] is None
+    right = sentence("GPRMC,101500.250,A,5332.76600,N,00957.96600,E,10.00,84.40,231126,,,A")
+    wrong = right[:-4] + b"00\r\n"
+    monkeypatch.setattr(finding, "BAUDS", (9600,))
+    monkeypatch.setattr(finding, "LISTEN_S", 0.5)
+    monkeypatch.setattr(finding, "ASK_S", 0.1)
+
+    async def speak(line: bytes) -> None:
+        while True:
+            os.write(master, line)
+            await asyncio.sleep(0.05)
+
+    for line, expected in ((wrong, None), (right, finding.Found("nmea", 9600))):
+        speaking = asyncio.create_task(speak(line))
+        assert expected == await finding.find_on(path)
+        speaking.cancel()
 
 
 def test_a_port_that_is_away_is_said_to_be(tmp_path: Path) -> None:
