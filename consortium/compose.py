@@ -23,6 +23,7 @@ from consortium.config import (
     ENGINE_EMBEDDED,
     GENESIS_NAME,
     LOCK_NAME,
+    PARTY_ID_NAME,
     TLS_KEY_NAME,
     VALIDATOR_KEY_NAME,
     VALIDATOR_STATE_NAME,
@@ -90,8 +91,17 @@ def read_genesis(home: Path) -> Genesis:
 
 
 def own_party(config: ChainConfig, genesis: Genesis) -> PartyIdentity:
-    """The party whose key this machine holds; it must stand in the genesis document."""
+    """The party whose key this machine holds: of the genesis document, or named in a file of its
+    own where its key was changed or it was admitted later.
+    """
     signer = FileSigner(read_key(config.home / config.party.key))
+    named = config.home / PARTY_ID_NAME
+    if named.exists():
+        try:
+            party_id = bytes.fromhex(named.read_text(encoding="ascii"))
+        except ValueError as error:
+            raise ConfigError(f"{named}: not a party id in hex") from error
+        return PartyIdentity(party_id=party_id, signer=signer)
     for party in genesis.parties:
         if party.spki == signer.public_key_der():
             return PartyIdentity(party_id=party.party_id, signer=signer)

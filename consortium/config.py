@@ -20,6 +20,7 @@ CERTIFICATE_NAME: Final = "tls_certificate.pem"
 TLS_KEY_NAME: Final = "tls_key.pem"
 OPERATOR_SOCKET_NAME: Final = "operator.sock"
 LOCK_NAME: Final = "lock"
+PARTY_ID_NAME: Final = "party_id"  # of a party whose key is not the one of genesis
 PAIR_LOCK_NAME: Final = "pair.lock"
 READ_MODEL_NAME: Final = "read_model.sqlite"
 UNIX_PATH_BYTES_MAX: Final = 107  # Linux, sun_path

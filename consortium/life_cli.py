@@ -202,7 +202,12 @@ def _identify(args: argparse.Namespace) -> int:
 
 
 def _next_key(args: argparse.Namespace) -> int:
-    return _done(args, "changed", life.next_key(SocketDesk(args.home), decode_key_code(args.code)))
+    from consortium.config import PARTY_ID_NAME
+
+    code = decode_key_code(args.code)
+    tx_id = life.next_key(SocketDesk(args.home), code)
+    (args.home / PARTY_ID_NAME).write_text(code.party_id.hex() + "\n", encoding="ascii")
+    return _done(args, "changed", tx_id)
 
 
 def _propose(args: argparse.Namespace) -> int:

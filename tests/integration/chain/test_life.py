@@ -48,3 +48,20 @@ def test_an_organisation_is_admitted_suspended_and_its_driver_delegated(
     said(machine, "delegate", "end", listed["key"])
     refused = wharf("chain", "vote", "yes", "00" * 32, "--home", str(machine.home))
     assert (1, True) == (refused.returncode, "refused (80)" in refused.stderr)
+
+
+def test_a_machine_goes_on_with_its_organisations_next_key(
+    machine: ChainProcess, tmp_path: Path
+) -> None:
+    key = tmp_path / "next.key"
+    words = ("party", "key-code", "--key", str(key), "--party", "operator")
+    said(machine, "party", "next-key", said(machine, *words)["key_code"])
+    refused = wharf("chain", "vote", "no", "00" * 32, "--home", str(machine.home))
+    assert "refused (9)" in refused.stderr
+    machine.kill()
+    key.replace(machine.home / "party_key.pem")
+    machine.start()
+    said(machine, "vote", "propose", "admit", "N", "court", said(
+        machine, "party", "key-code", "--new", "--key", str(tmp_path / "n"), "--party", "N"
+    )["key_code"], "VAT", "DE1")  # fmt: skip  # one word and its arguments
+    assert {"N", "operator"} == {item["name"] for item in said(machine, "party", "list")}
