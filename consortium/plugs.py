@@ -16,6 +16,7 @@ from consortium.file_keys import write_private
 from consortium.node import ChainNode
 from consortium.proving import Prover
 from consortium.read_model import OpenedBlock, OpenedEntry, ReadModel
+from consortium.site_desk import SiteDesk
 from consortium.transaction import fields
 from ledger.opening import OpenedRun
 from ledger.proof_bundle import Request
@@ -85,7 +86,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
         gossip=room,
         heads=room,
         statements=room,
-        operator_methods={"Prove": prove},
+        operator_methods={"Prove": prove, "Site": SiteDesk(store, parts.node).site},
         chain_methods=shelf.methods(),
         tasks=[open_runs, keep_anchored],
         aclose=aclose,

@@ -25,13 +25,16 @@ from gateway.slots import SlotBook
 from gateway.supervisor import Supervisor
 from gateway.uplink import ChainDoor, Uplink
 from gateway.wear import WearMeter
-from ledger.entry import KIND_GAP, Entry
+from ledger.entry import KIND_GAP, KIND_HEALTH, Entry
 from ledger.store import FULL_SHARE_ALARM, Store
 from logistics.calibration import calibration_of
+from logistics.health import BoxHealth
 from logistics.reading import Gap, GapReason
 from logistics.units import decimal_text
 
 SILENCE_CHECK_S: Final = 1.0
+HEALTH_FIRST_S: Final = 5.0
+HEALTH_S: Final = 3600.0
 BACKLOG_FAULT_BLOCKS: Final = 1000
 FLUSH_S: Final = 5.0
 CUT_S: Final = 10.0
@@ -109,6 +112,7 @@ class Gateway:
                 group.create_task(parts.site.run(parts.doors), name="site"),
                 group.create_task(parts.alarms.run(), name="alarms"),
                 group.create_task(parts.wear.run(), name="wear"),
+                group.create_task(self._tell_health(), name="health"),
             ]
             inner += [group.create_task(link.run(), name="uplink") for link in parts.uplinks]
             inner += [
@@ -205,6 +209,31 @@ class Gateway:
             await self._parts.intake.put_made(self._parts.maker.departures)
             await self._parts.intake.put_made(self._parts.maker.clock_steps)
             await self._parts.calibrations.look()
+
+    async def _tell_health(self) -> None:
+        """Signs, an hour apart, how the box is: its organisation's desk reads it in the feed."""
+        delay_s, maker = HEALTH_FIRST_S, self._parts.maker
+
+        def words() -> list[Entry]:
+            return [maker.control(KIND_HEALTH, self._health().to_body())]
+
+        while True:
+            await asyncio.sleep(delay_s)
+            delay_s = HEALTH_S
+            await self._parts.intake.put_made(words)
+
+    def _health(self) -> BoxHealth:
+        report, now_us = self.report(), self._parts.maker.now().wall_us or 0
+        written, channels = report["written_bytes_a_day"], report["channels"]
+        until_us = [row["calibration_until_us"] for row in channels]
+        return BoxHealth(
+            written_mb_a_day=None if written is None else written // 1_000_000,
+            used_percent=report["used_percent"],
+            silent=sum(row["silent"] for row in channels),
+            past_due=sum(1 for end_us in until_us if end_us is not None and end_us <= now_us),
+            alarms=sum(row["raised"] for row in report["alarms"]),
+            faults=len(report["faults"]),
+        )
 
     async def breathe(self) -> None:
         """Returns once the intake has come to a word of ours: it moves."""

@@ -5,15 +5,19 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from consortium.client import OperatorClient
+from consortium.config import OPERATOR_SOCKET_NAME
 from consortium.configurations import newest_version, publish
 from consortium.errors import ConsortiumError
 from consortium.file_keys import FileSigner, read_key
 from consortium.membership import machine_client
 from gateway.config import check_sendable
+from gateway.site_status import site_row, site_table
 from ledger.chain_genesis import party_id_of
 from ledger.errors import LedgerError
 
@@ -26,6 +30,7 @@ _EXAMPLES = """examples:
       --party-key cold-store.pem
   wharf site push cold-room.toml --feed 9f2c... --home ~/chain --check-only
   wharf site show --feed 9f2c... --home ~/chain
+  wharf site status --home ~/chain
 """
 
 
@@ -45,6 +50,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     push.add_argument("--party-key", type=Path, metavar="FILE", help="its key")
     push.add_argument("--check-only", action="store_true", help="read the file, send nothing")
     push.set_defaults(run=_push)
+    status = words.add_parser("status", help="how all gateways are, as a chain machine sees them")
+    status.add_argument("--home", required=True, type=Path, help="the chain machine's folder")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.set_defaults(run=_status)
     show = words.add_parser("show", help="which configuration the chain holds for a gateway")
     _add_machine(show)
     show.set_defaults(run=_show)
@@ -103,6 +112,24 @@ async def _publish(arguments: argparse.Namespace, text: bytes) -> dict[str, Any]
             nonce=os.urandom(16),
         )
     return {"feed": arguments.feed.hex(), "version": version}
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    try:
+        values = asyncio.run(_site(arguments.home))
+    except (ConsortiumError, LedgerError) as error:
+        sys.stderr.write(f"wharf site: {error}; is `wharf chain run` running?\n")
+        return EXIT_FAILED
+    rows = [site_row(value, now_ms=time.time_ns() // 1_000_000) for value in values]
+    text = json.dumps({"gateways": rows}) if arguments.json else site_table(rows)
+    sys.stdout.write(text + "\n")
+    return EXIT_OK
+
+
+async def _site(home: Path) -> list[list[Any]]:
+    async with OperatorClient(home / OPERATOR_SOCKET_NAME) as client:
+        rows: list[list[Any]] = await client.call("Site")
+        return rows
 
 
 def _show(arguments: argparse.Namespace) -> int:

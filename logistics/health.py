@@ -12,6 +12,7 @@ from logistics.units import EXPONENT_MAX, EXPONENT_MIN, INT64_MAX
 
 BODY_VERSION: Final = 1
 SUBJECT_ALARM: Final = 1
+SUBJECT_BOX: Final = 2
 SECONDS_MAX: Final = 86_400 * 30
 UINT64_MAX: Final = (1 << 64) - 1
 _RECORD: Final = "alarm"
@@ -71,6 +72,61 @@ class AlarmChange:
         return AlarmChange(raised=raised, above=above, since_wall_us=wall, **read)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxHealth:
+    """How a box says it is, in its feed's public control slot: numbers, and no names.
+
+    written_mb_a_day: million bytes written to its disk, None while not known. used_percent: of the
+    room for its ledger. silent, past_due, alarms: channels that say nothing, whose probe's
+    calibration has ended, and limits that are passed. faults: what its own page shows as such.
+    """
+
+    written_mb_a_day: int | None
+    used_percent: int
+    silent: int
+    past_due: int
+    alarms: int
+    faults: int
+
+    def to_body(self) -> list[Any]:
+        """[1, 2, written_mb_a_day, used_percent, silent, past_due, alarms, faults]."""
+        return [
+            BODY_VERSION,
+            SUBJECT_BOX,
+            self.written_mb_a_day,
+            self.used_percent,
+            self.silent,
+            self.past_due,
+            self.alarms,
+            self.faults,
+        ]
+
+    @staticmethod
+    def from_body(value: object) -> "BoxHealth":
+        """The record of a decoded body. Raises BodyError."""
+        if not isinstance(value, list | tuple) or len(value) != BOX_ITEMS:
+            raise BodyError(_BOX, "body", f"not an array of {BOX_ITEMS}")
+        version, subject, written, *counts = value
+        if (type(version), version, type(subject), subject) != (int, 1, int, SUBJECT_BOX):
+            raise BodyError(_BOX, "version", "of a layout that is not known here")
+        used, silent, past_due, alarms, faults = (
+            _number("count", item, 0, COUNT_MAX) for item in counts
+        )
+        return BoxHealth(
+            written_mb_a_day=None
+            if written is None
+            else _number("written_mb_a_day", written, 0, UINT64_MAX),
+            used_percent=used,
+            silent=silent,
+            past_due=past_due,
+            alarms=alarms,
+            faults=faults,
+        )
+
+
+_BOX: Final = "box health"
+BOX_ITEMS: Final = 8
+COUNT_MAX: Final = 1_000_000
 _LIMITS: Final = (
     ("limit_milli", -INT64_MAX, INT64_MAX),
     ("for_s", 0, SECONDS_MAX),

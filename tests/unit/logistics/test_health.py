@@ -6,7 +6,7 @@ import pytest
 
 from ledger.canonical import decode, encode
 from logistics.errors import BodyError
-from logistics.health import AlarmChange
+from logistics.health import AlarmChange, BoxHealth
 
 PAGE = Path(__file__).parents[3] / "docs/formats/health.md"
 EXAMPLE = AlarmChange(
@@ -29,6 +29,33 @@ def test_the_worked_example_on_the_page_is_true() -> None:
     data = bytes.fromhex("".join(lines))
     assert data == encode(EXAMPLE.to_body())
     assert AlarmChange.from_body(decode(data)) == EXAMPLE
+
+
+BOX = BoxHealth(written_mb_a_day=700, used_percent=12, silent=1, past_due=0, alarms=2, faults=0)
+
+
+def test_the_example_of_a_box_is_true_too() -> None:
+    found = re.search(r"```hex\nexample box\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    data = bytes.fromhex("".join(line.partition("#")[0] for line in found[1].splitlines()))
+    assert data == encode(BOX.to_body())
+    assert BoxHealth.from_body(decode(data)) == BOX
+
+
+@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("wrong", ["x", 1.5, b"", -1, 1 << 80, [], True])
+def test_a_box_of_another_form_is_refused(place: int, wrong: Any) -> None:
+    body = BOX.to_body()
+    body[place] = wrong
+    with pytest.raises(BodyError):
+        BoxHealth.from_body(body)
+    with pytest.raises(BodyError):
+        BoxHealth.from_body(BOX.to_body()[:place])
+
+
+def test_what_a_disk_takes_may_be_unknown() -> None:
+    body = [1, 2, None, *BOX.to_body()[3:]]
+    assert BoxHealth.from_body(body).written_mb_a_day is None
 
 
 @pytest.mark.parametrize("place", range(11))
