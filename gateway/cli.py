@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import urllib.request
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -205,8 +206,10 @@ async def _serve(config: GatewayConfig, opened: Opened, stop: asyncio.Event) -> 
         notify("STOPPING=1")
         alive.cancel()
         server.close()
-        port_file.unlink(missing_ok=True)
-        pid_file.unlink(missing_ok=True)
+        # On a disk that fails the reason of the end must not be lost behind these.
+        for path in (port_file, pid_file):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _status_server(config: GatewayConfig, opened: Opened) -> StatusServer:

@@ -1,11 +1,13 @@
 """`wharf doctor`: one red or green answer about this box, each finding with its mend in words."""
 
 import asyncio
+import errno
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,14 +76,13 @@ _ROOM_MEND: Final = "free space, or move data_dir to a larger disk"
 
 def sync_finding(folder: Path) -> Finding:
     """How long does a sync take?"""
-    probe = folder / "doctor.probe"
-    begun = time.perf_counter()
-    with probe.open("wb") as file:
-        file.write(bytes(4096))
-        file.flush()
-        os.fsync(file.fileno())
-    sync_ms = (time.perf_counter() - begun) * 1000
-    probe.unlink()
+    try:
+        sync_ms = _sync_ms(folder / "doctor.probe")
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = _ROOM_MEND if full else "replace or mend the disk"
+        said = f"a small file cannot be written: {error.strerror}"
+        return Finding("disk sync", good=False, said=said, mend=mend)
     mend = "the disk is slow or failing: replace it" if sync_ms > SYNC_MS_MAX else ""
     said = f"takes {sync_ms:.1f} ms"
     return Finding("disk sync", good=not mend, said=said, mend=mend)
@@ -102,6 +103,20 @@ def wear_finding(wear: Wear, disk: DiskConfig) -> Finding:
 
 
 _WEAR_MEND: Final = "use a disk of higher endurance, or seal less often: [seal] interval_s"
+
+
+def _sync_ms(probe: Path) -> float:
+    """How long a small file takes to be durable; it is gone again afterwards. Raises OSError."""
+    begun = time.perf_counter()
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+        return (time.perf_counter() - begun) * 1000
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 async def key_finding(config: GatewayConfig) -> Finding:

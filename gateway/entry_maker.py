@@ -104,6 +104,7 @@ class EntryMaker:
         self.latest: dict[tuple[str, str], Telemetry] = {}
         self._audiences, self._specs = audiences, specs
         self._absent: dict[int, Absence] = {}
+        self._before_loss: dict[int, int] = {}
         self._told: set[int] = set()  # slots whose present silence is an entry already
         self._valid_until_us: dict[str, int | None] = {}  # by a descriptor's calibration
         self.rejected: Counter[tuple[str, str]] = Counter()
@@ -290,19 +291,33 @@ class EntryMaker:
         """The time of this moment."""
         return self._clock.now()
 
+    def begin_loss(self) -> None:
+        """From now on readings may be lost: what each slot has until here is kept in mind."""
+        self._before_loss = {line.slot: line.readings for line in self._book.lines()}
+
     def lost_between(
         self, device_id: str, reason: GapReason, *, since: GTime, until: GTime
     ) -> list[Entry]:
-        """A gap entry in each slot of a device whose readings may be missing from then to then."""
-        gap = Gap(
-            reason=reason,
-            from_wall_us=since.wall_us,
-            to_wall_us=until.wall_us,
-            from_mono_us=since.mono_us,
-            to_mono_us=until.mono_us,
-        )
-        lines = self._lines_of(device_id)
-        return [self.note(KIND_GAP, line.slot, gap.to_body()) for line in lines]
+        """A gap entry in each slot of a device whose readings may be missing from then to then.
+
+        Its count is of readings that were due and did not come, where the device has an interval
+        and one at least is missing for certain.
+        """
+        interval_ms = self._specs[device_id].interval_ms
+        due = (until.mono_us - since.mono_us) // (interval_ms * 1000) if interval_ms else 0
+        entries = []
+        for line in self._lines_of(device_id):
+            lost = due - (line.readings - self._before_loss.get(line.slot, line.readings))
+            gap = Gap(
+                reason=reason,
+                from_wall_us=since.wall_us,
+                to_wall_us=until.wall_us,
+                from_mono_us=since.mono_us,
+                to_mono_us=until.mono_us,
+                count=lost if lost > 0 else None,
+            )
+            entries.append(self.note(KIND_GAP, line.slot, gap.to_body()))
+        return entries
 
     def clock_steps(self) -> list[Entry]:
         """An entry for each step of the wall clock since the last call."""

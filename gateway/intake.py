@@ -134,7 +134,9 @@ class Intake:
                 if self.counts.full_since_mono_us is None:
                     _log.critical("disk_full stop=accepting error=%s", error)
                     self.counts.full_since_mono_us = int(loop.time() * 1_000_000)
-                    self._full_since = self._full_since or self._maker.now()
+                    if self._full_since is None:
+                        self._full_since = self._maker.now()
+                        self._maker.begin_loss()
                 await asyncio.sleep(FULL_RETRY_S)
             else:
                 if self.counts.full_since_mono_us is not None:

@@ -5,6 +5,7 @@ readings in until the power goes. Each line on the console is one thing that a t
     state JSON    the report, once a witness had its word (only with one)
     ack N         readings up to N are acknowledged
     head H DIGEST a head was signed
+    mirrored N    the witness holds N blocks
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from consortium.errors import ChainUnavailableError, NotYetProvenError
 from gateway.compose import Opened, open_gateway
 from gateway.config import GatewayConfig, PeerConfig, SealConfig, read_config
 from gateway.identity import get_identity
-from ledger.feed_store import newest_head
+from ledger.feed_store import FeedName, newest_head
 from ledger.gossip import FeedReceiver
 from ledger.hashing import sha256
+from ledger.mirror import blocks_held
 from ledger.signing import PublicKey
 from ledger.store import Store
 from ledger.store_exchange import StoreSink
 from tests.fakes.gateway_parts import arrival, celsius
-from tests.integration.disk.box import KEPT, differences, held
+from tests.integration.disk.box import KEPT, Held, differences, held
 
 DATA: Final = Path("/data")
 WITNESS: Final = Path("/witness")
@@ -69,6 +71,9 @@ class Witness:
     async def gossip(self) -> AsyncIterator[Line]:
         yield Line(FeedReceiver(StoreSink(self._store, lambda _: self._key, lambda _: None)))
 
+    def blocks(self, feed: FeedName) -> int:
+        return self._store.read(lambda txn: blocks_held(txn, feed))
+
     async def feed_part(self, _feed_id: bytes, _epoch: int, _height: int) -> Never:
         raise NotYetProvenError("nothing is anchored")
 
@@ -79,8 +84,10 @@ class Witness:
 class Taking:
     """Readings go in by groups; the next group follows when one is acknowledged."""
 
-    def __init__(self, opened: Opened, first: int) -> None:
-        self.parts, self._first = opened._parts, first
+    def __init__(self, opened: Opened, held: Held, witness: Witness | None) -> None:
+        self.parts, self._witness = opened._parts, witness
+        self._first = max(held.values, default=-1) + 1
+        self._signed = max(held.heads, default=-1)
         self._done = asyncio.Event()
 
     def _acknowledged(self, value: int, last: int) -> None:
@@ -89,17 +96,20 @@ class Taking:
             self._done.set()
 
     async def run(self) -> None:
-        start, signed = self._first, -1
+        feed = (self.parts.feed_id, 0)
+        start, signed = self._first, self._signed
         while True:
             self._done.clear()
             for value in range(start, start + GROUP):
                 await self.parts.intake.put(self._message(value, start + GROUP - 1))
             await self._done.wait()
             start += GROUP
-            head = self.parts.store.read(lambda txn: newest_head(txn, (self.parts.feed_id, 0)))
+            head = self.parts.store.read(lambda txn: newest_head(txn, feed))
             if head is not None and head.claim.height > signed:
                 signed = head.claim.height
                 say("head", f"{signed} {head.claim.digest.hex()}")
+            if self._witness is not None and self._witness.blocks(feed) > 1:
+                say("mirrored", self._witness.blocks(feed))
 
     def _message(self, value: int, last: int) -> Any:
         return arrival(
@@ -142,10 +152,8 @@ async def live(*, witnessed: bool) -> None:
     found = differences(config.data_dir)
     opened = open_gateway(config, doors)
     there = held(opened._parts)
-    last = max(there.values, default=-1)
     what = {
         "count": len(there.values),
-        "last": last,
         "twice": sum(1 for number in there.values.values() if number > 1),
         "heads": {height: digest.hex() for height, digest in there.heads.items()},
         "fsck": found,
@@ -161,7 +169,7 @@ async def live(*, witnessed: bool) -> None:
                 async with asyncio.timeout(10):
                     await opened._parts.uplinks[0].first_word.wait()
             say("state", json.dumps(opened.gateway.report()))
-        group.create_task(Taking(opened, last + 1).run())
+        group.create_task(Taking(opened, there, doors[0] if doors else None).run())
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """Each finding of the doctor is red for the fault that it names, and says what to do."""
 
+import errno
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +93,23 @@ def test_a_clock_without_time_or_discipline_is_red() -> None:
 def test_a_disk_with_room_is_green_and_leaves_no_probe(tmp_path: Path) -> None:
     assert "% free" in room_finding(tmp_path).said
     assert "takes" in sync_finding(tmp_path).said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"), [(errno.ENOSPC, "free space"), (errno.EIO, "replace or mend the disk")]
+)
+def test_a_disk_that_takes_no_small_file_is_red_and_the_doctor_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, mend: str
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    finding = sync_finding(tmp_path)
+    assert not finding.good
+    assert f"a small file cannot be written: {os.strerror(code)}" in finding.said
+    assert mend in finding.mend
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 from firmware_bridge.devices import Reason, rejected
 from gateway.edge_config import EdgeConfig
 from gateway.entry_maker import EntryMaker
@@ -256,6 +258,31 @@ def test_only_the_channels_of_the_lost_device_get_its_gap() -> None:
         for name in ("a", "b")
     }
     assert {"a": [KIND_GAP, KIND_TELEMETRY], "b": [KIND_TELEMETRY]} == kinds
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "seconds", "came", "count"),
+    [(10, 95, 0, 9), (10, 95, 4, 5), (10, 95, 9, None), (10, 9, 0, None), (None, 95, 0, None)],
+)
+def test_a_loss_is_counted_where_the_device_has_an_interval_and_one_is_missing_for_certain(
+    interval_s: int | None, seconds: int, came: int, count: int | None
+) -> None:
+    room = Room(interval_s)
+    room.take()
+    since = room.maker.now()
+    room.maker.begin_loss()
+    for _ in range(came):
+        room.take()
+    room.clock.advance(seconds)
+    (entry,) = room.maker.lost_between(
+        "probe", GapReason.DISK_FULL, since=since, until=room.maker.now()
+    )
+    gap = gap_of(entry)
+    assert (GapReason.DISK_FULL, count) == (gap.reason, gap.count)
+    assert (since.mono_us, since.mono_us + seconds * SECOND_US) == (
+        gap.from_mono_us,
+        gap.to_mono_us,
+    )
 
 
 def test_a_gap_before_any_clock_was_known_says_no_wall_time() -> None:
