@@ -52,7 +52,6 @@ class _Client:
     rospecs: dict[int, str] = field(default_factory=dict)  # id -> state
     antennas: frozenset[int] = frozenset()
     keepalive: "asyncio.Task[None] | None" = None
-    unanswered: int = 0
 
 
 class LlrpReader:
@@ -161,7 +160,7 @@ class LlrpReader:
         body = message.body
         match message.type:
             case Type.KEEPALIVE_ACK:
-                self.acknowledged, client.unanswered = self.acknowledged + 1, 0
+                self.acknowledged += 1
                 return
             case Type.GET_CAPABILITIES:
                 code, more = _OK, self._capabilities()
@@ -216,7 +215,6 @@ class LlrpReader:
     async def _keep_alive(self, client: _Client, period_s: float) -> None:
         while not client.writer.is_closing():
             await asyncio.sleep(period_s)
-            client.unanswered += 1
             self._send(client, Type.KEEPALIVE)
 
     def _add(self, client: _Client, body: bytes) -> int:

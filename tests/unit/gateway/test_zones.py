@@ -107,6 +107,17 @@ def test_a_clearly_stronger_zone_takes_a_tag_that_both_see() -> None:
     assert [("ARRIVED", "dock-1"), ("MOVED", "cold-room")] == yard.told
 
 
+def test_rare_strong_reads_elsewhere_never_add_up_to_a_move() -> None:
+    yard = Yard()
+    yard.pass_by(rssi=-6000)
+    for _ in range(30):
+        for _ in range(20):
+            yard.see(1, -6000)
+            yard.wait(300)
+        yard.see(3, -4000)
+    assert [("ARRIVED", "dock-1")] == yard.told
+
+
 def test_a_move_to_a_weaker_zone_comes_when_the_old_one_sees_it_no_more() -> None:
     yard = Yard()
     yard.pass_by(rssi=-4000)
