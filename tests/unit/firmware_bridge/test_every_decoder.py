@@ -5,7 +5,8 @@ A driver joins by its entry point and by tests/vectors/drivers/NAME.json:
     {"source": where the answers come from,
      "cases": [{"name", "options", "checksum": true where frames carry a check of their own,
                 "opening": ["hex", ...] what comes once before the first frame,
-                "frames": [{"hex" | "text" | "payload", "topic", "readings": [{field: value}]}]}]}
+                "frames": [{"hex" | "text" | "payload", "topic", "readings": [{field: value}],
+                            "rejected": [reason] where that matters}]}]}
 
 A reading names the fields that matter; bytes are hexadecimal, null where a field must be absent.
 """
@@ -42,6 +43,7 @@ class Frame:
     data: bytes
     topic: str
     readings: list[dict[str, Any]]
+    rejected: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,12 @@ def cases() -> tuple[Case, ...]:
             continue  # the first test below says so
         for item in json.loads(path.read_text())["cases"]:
             frames = tuple(
-                Frame(_bytes_of(frame), frame.get("topic", ""), frame["readings"])
+                Frame(
+                    _bytes_of(frame),
+                    frame.get("topic", ""),
+                    frame["readings"],
+                    frame.get("rejected"),
+                )
                 for frame in item["frames"]
             )
             opening = tuple(bytes.fromhex(text) for text in item.get("opening", ()))
@@ -160,8 +167,11 @@ def test_every_driver_has_vectors_and_every_vector_a_driver() -> None:
 def test_the_known_answers_come_out(case: Case) -> None:
     player = case.player()
     for frame in case.frames:
-        found = observations(player.feed(frame.data, frame.topic))
+        events = player.feed(frame.data, frame.topic)
+        found = observations(events)
         assert len(frame.readings) == len(found), (frame, found)
+        reasons = [str(event.reason) for event in events if isinstance(event, Rejected)]
+        assert frame.rejected in (None, reasons), frame
         for expected, item in zip(frame.readings, found, strict=True):
             assert expected == told(item, expected)
 
