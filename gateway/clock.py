@@ -178,16 +178,41 @@ class _Timex(ctypes.Structure):
 
 _TIME_ERROR: Final = 5
 _LIBC: Final = ctypes.CDLL(None)
+DISCIPLINE_NS: Final = 50_000_000
+DISCIPLINE_GROWTH_US: Final = 1  # of the kernel's bound in that time: 500 ppm
+
+
+class SystemWall:
+    """The system clock with the kernel's own word on whether it is disciplined (adjtimex).
+
+    The word is asked for every DISCIPLINE_NS at most: it costs more than a reading's way through
+    the clock.
+    """
+
+    def __init__(self) -> None:
+        self._asked_ns: int | None = None
+        self._synchronised, self._error_us = False, RTC_UNCERTAINTY_US
+
+    def __call__(self) -> WallReading:
+        """The clock now."""
+        now_ns = time.monotonic_ns()
+        if self._asked_ns is None or now_ns - self._asked_ns > DISCIPLINE_NS:
+            self._asked_ns = now_ns
+            self._ask()
+        return WallReading(time.time_ns() // 1000, self._synchronised, self._error_us)
+
+    def _ask(self) -> None:
+        timex = _Timex()
+        state = _LIBC.adjtimex(ctypes.byref(timex))
+        self._synchronised = 0 <= state < _TIME_ERROR
+        # Up to the next millisecond: a bound stays true, and entries compress by two bytes more.
+        bound_us = int(timex.maxerror) + DISCIPLINE_GROWTH_US
+        self._error_us = -(-bound_us // 1000) * 1000 if self._synchronised else RTC_UNCERTAINTY_US
 
 
 def system_wall() -> WallReading:
-    """The system clock with the kernel's own word on whether it is disciplined (adjtimex)."""
-    timex = _Timex()
-    state = _LIBC.adjtimex(ctypes.byref(timex))
-    synchronised = 0 <= state < _TIME_ERROR
-    # Up to the next millisecond: a bound stays true, and entries compress by two bytes more.
-    error_us = -(-int(timex.maxerror) // 1000) * 1000 if synchronised else RTC_UNCERTAINTY_US
-    return WallReading(time.time_ns() // 1000, synchronised, error_us)
+    """The system clock once, asked anew."""
+    return SystemWall()()
 
 
 def boot_id() -> str:

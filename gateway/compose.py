@@ -22,7 +22,7 @@ from firmware_bridge.transports.mqtt_board import MqttBoard
 from gateway.alarm_board import AlarmBoard, raised_before
 from gateway.alarms import AlarmWatch, Channel
 from gateway.calibrations import Calibrations
-from gateway.clock import TimeModel, boot_id, boottime_us, system_wall
+from gateway.clock import SystemWall, TimeModel, boot_id, boottime_us
 from gateway.config import GatewayConfig
 from gateway.deliveries import Deliveries
 from gateway.device_records import DeviceRecords
@@ -117,7 +117,7 @@ def _recover(config: GatewayConfig, undo: ExitStack) -> _Recovered:
         state=state,
         book=book,
         sealed_book=book_from_value(saved),
-        clock=TimeModel(boot, boottime_us, system_wall),
+        clock=TimeModel(boot, boottime_us, SystemWall()),
         journal=journal,
         damage=damage,
         found=sort_out(damage, state.jseq_end, book),

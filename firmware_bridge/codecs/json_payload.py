@@ -89,6 +89,9 @@ class DeviceTime:
     flags: int
 
 
+NO_DEVICE_TIME: Final = DeviceTime(None, FLAG_OK)
+
+
 def decode_object(payload: bytes, fields: Callable[[dict[str, Any]], Events]) -> Events:
     """What `fields` makes of a JSON object, or why the payload is none."""
     document = parse_object(payload)
@@ -137,20 +140,10 @@ def telemetry(
     channel: str, value: object, quantity: Quantity, *, when: DeviceTime
 ) -> Observation | Rejected:
     """The reading of one field, or why it is none: null, no number, or out of range."""
-    raw = f"{channel}={value!r}"[:200].encode("utf-8", "backslashreplace")
-    if value is None:
-        return rejected(raw, Reason.SENTINEL)
-    if isinstance(value, bool):
-        value = JsonNumber(int(value)) if quantity.unit == "C62" else value
-    if not isinstance(value, JsonNumber):
-        return rejected(raw, Reason.FIELD)
-    try:
-        number = parse_measured(value)
-    except NumberError:
-        return rejected(raw, Reason.NUMBER)
-    reason = _implausible(channel, number, quantity)
-    if reason is not None:
-        return rejected(raw, reason)
+    number = _plausible(channel, value, quantity)
+    if isinstance(number, Reason):
+        raw = f"{channel}={value!r}"[:200].encode("utf-8", "backslashreplace")
+        return rejected(raw, number)
     scaled = at_scale(number, quantity.exponent)
     record = Telemetry(
         value=scaled.value,
@@ -160,6 +153,21 @@ def telemetry(
         device_time_ms=when.time_ms,
     )
     return Observation(channel=channel, quantity=quantity.name, unit=quantity.unit, record=record)
+
+
+def _plausible(channel: str, value: object, quantity: Quantity) -> Scaled | Reason:
+    """The number that a field states, or why it is no measurement."""
+    if value is None:
+        return Reason.SENTINEL
+    if isinstance(value, bool) and quantity.unit == "C62":
+        value = JsonNumber(int(value))
+    if not isinstance(value, JsonNumber):
+        return Reason.FIELD
+    try:
+        number = parse_measured(value)
+    except NumberError:
+        return Reason.NUMBER
+    return _implausible(channel, number, quantity) or number
 
 
 def _implausible(channel: str, number: Scaled, quantity: Quantity) -> Reason | None:
@@ -195,7 +203,7 @@ def tag(channel: str, uid: object, when: DeviceTime) -> Observation | Rejected:
 def device_time(claimed: object, wall_ms: int | None) -> DeviceTime:
     """The device's time with its flags; text without a zone is judged, but not stored."""
     if claimed is None:
-        return DeviceTime(None, FLAG_OK)
+        return NO_DEVICE_TIME
     try:
         time_ms, is_zoned = _moment(claimed)
     except (ValueError, OverflowError, NumberError):

@@ -78,7 +78,7 @@ class Sensors:
         """What the operating system would say of its clock now."""
         wall_us = START_US + self.mono_us + (self.mono_us >> 7 & 1)
         grown_us = self.mono_us % NTP_POLL_US * DRIFT_PPM // 1_000_000
-        error_us = -(-(20_000 + grown_us) // 1000) * 1000  # as system_wall rounds
+        error_us = -(-(20_000 + grown_us) // 1000) * 1000  # as SystemWall rounds
         return WallReading(wall_us, synchronised=True, error_us=error_us)
 
     def clock(self) -> TimeModel:
