@@ -35,6 +35,7 @@ class Part:
 
 PARTS = (
     Part("end_to_end", "the whole way of a reading, beside thingsboard-gateway", alone=True),
+    Part("mqtt_receive", "taking messages from a broker, beside paho"),
     Part("ingest", "groups of 1000 to a signed block, beside immudb and raw LMDB"),
     Part("slow_disk", "the same work with 5 ms more a sync, beside SQLite"),
     Part("written", "bytes written in groups of 10, beside SQLite"),
