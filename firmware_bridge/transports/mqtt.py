@@ -307,8 +307,13 @@ class MqttConnection:
         sock = self._socket
         if sock is None:
             return
-        code = self._client.loop_read()
-        # TLS may have decrypted more than one packet: the descriptor will not say so.
+        # paho takes one packet a call, and a way through the event loop costs more than a packet.
+        # This also takes what TLS has decrypted already, of which the descriptor would not tell.
+        while True:
+            held = len(self._queue)
+            code = self._client.loop_read()
+            if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not held < len(self._queue) < QUEUE_MAX:
+                break
         pending = getattr(sock, "pending", None)
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and pending is not None and pending():
             code = self._client.loop_read()
