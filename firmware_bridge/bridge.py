@@ -113,7 +113,8 @@ async def run_device(
 async def _take_turns(bus: SerialBus, conversation: Conversation) -> None:
     """Polls a device whose bus others use too, one exchange at a time."""
     while True:
-        await asyncio.sleep(conversation.wait_s() or 0)
+        wait_s = conversation.wait_s()
+        await asyncio.sleep(POLL_MS_MIN / 1000 if wait_s is None else wait_s)
         async with bus.turn():
             await conversation.exchange(bus)
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 from firmware_bridge.codecs.ble_advert import MANUFACTURER, SERVICE_DATA_16, advert
-from firmware_bridge.errors import TransportError
+from firmware_bridge.errors import SpecError, TransportError
 
 QUEUE_MAX: Final = 64
 PATTERNS: Final = ((MANUFACTURER, b"\x99\x04"), (SERVICE_DATA_16, b"\xd2\xfc"))
@@ -43,7 +43,9 @@ class BleRadio:
 
     @asynccontextmanager
     async def listen(self, address: str) -> AsyncIterator[asyncio.Queue[bytes]]:
-        """The advertisements of one address. Raises TransportError."""
+        """The advertisements of one address. Raises TransportError, SpecError."""
+        if address in self._queues:
+            raise SpecError("source", f"two devices have the address {address}")
         self._queues[address] = asyncio.Queue(QUEUE_MAX)
         try:
             await self._scan()

@@ -51,7 +51,7 @@ class LineServer:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._driver, self._names = "", dict[str, str]()
-        self._users = 0
+        self._users, self._starting = 0, asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[str, TcpLine] = {}  # by device
@@ -83,8 +83,10 @@ class LineServer:
         """Listens while at least one device is in here. Raises TransportError."""
         self._users += 1
         try:
-            if self._users == 1:
-                await self._start(converse, tls)
+            async with self._starting:
+                # Each asks anew: where the first could not, the port may be free by now.
+                if self._server is None:
+                    await self._start(converse, tls)
             yield
         finally:
             self._users -= 1

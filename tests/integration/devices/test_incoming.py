@@ -11,7 +11,7 @@ import pytest
 
 from firmware_bridge.bridge import run_device
 from firmware_bridge.devices import DeviceSpec
-from firmware_bridge.errors import SpecError
+from firmware_bridge.errors import SpecError, TransportError
 from firmware_bridge.hubs import Hubs
 from firmware_bridge.transports.tcp_server import STRANGERS_MAX
 from gateway.demo.stage import free_port
@@ -196,6 +196,27 @@ async def test_two_trackers_share_a_port_and_are_told_apart(collector: Any) -> N
             caller.close()
     digests = {arrival.payload_digest for arrival in collector.arrivals if arrival.observations}
     assert 2 == len(digests)
+
+
+async def test_a_port_that_is_taken_is_tried_again_by_each_device(collector: Any) -> None:
+    other = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+    port, hubs = other.sockets[0].getsockname()[1], Hubs()
+    trucks = [truck(port), truck(port, IMEI[:-1] + "7")]
+
+    async def run(spec: DeviceSpec) -> None:
+        await run_device(spec, collector, mono_us=lambda: 0, hubs=hubs)
+
+    results = await asyncio.gather(*map(run, trucks), return_exceptions=True)
+    assert [TransportError, TransportError] == [type(item) for item in results]
+    other.close()
+    await other.wait_closed()
+    tasks = [asyncio.create_task(run(spec)) for spec in trucks]
+    caller = await Caller.call(port)
+    caller.send(HELLO)
+    assert b"\x01" == await caller.answer(1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_number_that_two_devices_claim_is_refused(collector: Any) -> None:
