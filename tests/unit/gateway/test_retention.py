@@ -132,7 +132,7 @@ def test_what_is_not_anchored_never_goes_however_tight_it_is(box: Box) -> None:
 @pytest.mark.parametrize(
     ("spoil", "below"),
     [
-        (lambda w: w.mirrored(2, digest=bytes(32)), 2),
+        (lambda w: (w.mirrored(2, digest=bytes(32)), w.opened(2, 1), w.opened(2, 2)), 2),
         (lambda _: None, 2),
         (lambda w: (w.mirrored(2), w.opened(2, 1)), 2),
         (lambda w: (w.all_said([2]), w.opened(2, 1, ok=False)), 2),
