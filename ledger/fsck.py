@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger.block import NO_PREVIOUS, BlockHeader, Run
-from ledger.conflict import check_conflict
-from ledger.entry import PUBLIC_AUDIENCE, decode_entry
+from ledger.conflict import check_conflict, verify_under
+from ledger.entry import KIND_KEY_CHANGE, PUBLIC_AUDIENCE, decode_entry
 from ledger.errors import LedgerError, StoreError
 from ledger.feed import (
     check_folding,
@@ -38,8 +38,9 @@ from ledger.feed_store import (
 )
 from ledger.frontier import Frontier, TreeNode
 from ledger.hashing import sha256
-from ledger.head import decode_head
+from ledger.head import Head, decode_head
 from ledger.journal import inspect
+from ledger.key_change import is_rotation, key_change_of
 from ledger.merkle import MemoryTree
 from ledger.mirror import frontier_at
 from ledger.opening import OpenedRun, check_continues, open_run
@@ -162,7 +163,7 @@ class _FeedCheck:
         self._nodes: dict[tuple[int, int, int], bytes] = {}
         self._places: dict[str, set[bytes]] = {table: set() for table in (*BY_RUN, "headers")}
         self._opened: dict[int, OpenedRun] = {}
-        self._key: PublicKey | None = None
+        self._keys: list[PublicKey] = []  # the feed's, one after another
 
     def run(self) -> None:
         """Notes every difference of the feed."""
@@ -254,6 +255,8 @@ class _FeedCheck:
         self._report.runs_opened += 1
         if header.height == 0 and audience == PUBLIC_AUDIENCE:
             self._genesis(opened)
+        if audience == PUBLIC_AUDIENCE:
+            self._learn_keys(opened)
         self._check_described(opened, audience)
         if audience in self._behind_pruned:
             self._behind_pruned.discard(audience)  # what it goes on from was let go
@@ -293,7 +296,17 @@ class _FeedCheck:
         body = opened.entries[0].body
         # The body is the gateway's; where it names algorithm and key, heads are checked by them.
         if isinstance(body, list) and [type(v) for v in body[2:4]] == [int, bytes]:
-            self._key = PublicKey(body[2], body[3])
+            self._keys.append(PublicKey(body[2], body[3]))
+
+    def _learn_keys(self, opened: OpenedRun) -> None:
+        """Takes over each key that the one before it, and it itself, have signed for."""
+        for entry in opened.entries:
+            if not self._keys or entry.kind != KIND_KEY_CHANGE or not is_rotation(entry.body):
+                continue
+            change = key_change_of(self._feed[0], entry.body)
+            if change.new_key not in self._keys:  # a crash may have had it told twice
+                change.check(self._keys[-1])
+                self._keys.append(change.new_key)
 
     def _check_state(self, state: FeedState, last: BlockHeader | None) -> None:
         headers = frontier_at(self._headers.read, state.height)
@@ -324,9 +337,14 @@ class _FeedCheck:
                 header = get_header(self._txn, self._feed, height)
                 if header is not None:
                     check_head_fits(head, header, frontier_at(self._headers.read, height + 1))
-                if self._key is not None:
-                    head.verify(self._key)
+                if self._can_judge(head):
+                    verify_under(head, self._keys)
             self._report.heads += 1
+
+    def _can_judge(self, head: Head) -> bool:
+        """False where the key is not known, and the run that tells it may have been let go."""
+        known = any(key.kid == head.claim.kid for key in self._keys)
+        return known or (bool(self._keys) and not self._pruned_below)
 
     def _check_slots(self, state: FeedState) -> None:
         if not self._own:
@@ -362,8 +380,8 @@ class _FeedCheck:
             with _noting(self._report, f"table conflicts, key {key.hex()}"):
                 if not key.endswith(sha256(evidence)):
                     raise StoreError("is not the evidence's own")
-                if self._key is not None:
-                    check_conflict(evidence, self._key)
+                if self._keys and not self._pruned_below:
+                    check_conflict(evidence, *self._keys)
 
 
 def check_journal(txn: Transaction, folder: Path, report: Report) -> None:

@@ -64,6 +64,11 @@ class KeyChange:
         ]  # fmt: skip  # in the order of the format
 
 
+def is_rotation(body: object) -> bool:
+    """Whether an entry of kind 9 tells a rotation of this form; other changes are not judged."""
+    return isinstance(body, list) and body[:2] == [BODY_VERSION, CHANGE_ROTATION]
+
+
 def key_change_of(feed_id: bytes, body: object) -> KeyChange:
     """The change in an entry of kind 9; raises FormatError."""
     if not isinstance(body, list) or tuple(type(item) for item in body) != _BODY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -113,6 +115,12 @@ def test_a_key_is_certified_followed_by_another_and_retired_and_everything_stays
     box.config.write_text(text)
 
     told = gateway(box, "retire")
+    # Heads of both keys derive as well from the store alone.
+    checked = subprocess.run(
+        [sys.executable, "-m", "ledger", "fsck", str(box.data_dir / "store")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip  # a command line
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"wharf chain retire {box.feed_id.hex()}" in told
     run_wharf("chain", "retire", box.feed_id.hex(), "--home", str(yard.machine.home))
     taken_over = with_probe(yard, "second")
