@@ -21,6 +21,7 @@ from logistics.reading import GapReason
 from tests.fakes.pulled_line import PulledLine
 from tests.fakes.yard import Device, GatewayBox, Program, Yard, until
 
+pytestmark = pytest.mark.timeout(1200)  # the nightly run alone takes ten minutes
 RUN_S, RUN_S_NIGHTLY = 60, 600
 WARM_S = 15  # until then a program still loads and fills what it keeps
 GROWTH_KB_MAX, GROWTH_KB_MAX_NIGHTLY = 12 * 1024, 24 * 1024
