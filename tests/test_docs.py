@@ -59,3 +59,8 @@ def test_every_decision_record_stands_in_the_index() -> None:
         assert lines[0].startswith(f"# {name[:4]}: ")
         assert {"## Context", "## Options", "## Decision", "## Cost"} <= set(lines)
         assert len(lines) <= 80
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_no_page_is_empty(document: Path) -> None:
+    assert len(document.read_text().split()) > 20
