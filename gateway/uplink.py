@@ -154,6 +154,7 @@ class Uplink:
                 self.progress.refusals = [*self.progress.refusals[-9:], text]
                 _log.warning("uplink_refused text=%s", text)
             if sender.refusals:
+                self.first_word.set()  # it holds nothing of this feed
                 # Not enrolled yet, most often: the connection is made anew after a while.
                 raise ChainUnavailableError(sender.refusals[-1][2])
             self.changed.set()

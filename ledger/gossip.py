@@ -160,6 +160,9 @@ class FeedSender:
             grants = held.grants_sent if held else set()
             allowed = min(fields[3], ALLOWED_BYTES)
             self._wanted[feed] = _Wanted(fields[2], allowed, head_sent, grants_sent=grants)
+            # It asks from the first height that it does not hold.
+            _, head_height = self.held_by_peer.get(feed, (0, -1))
+            self.held_by_peer[feed] = (fields[2], head_height)
         elif kind == STATE:
             self.held_by_peer[fields[0], fields[1]] = (fields[2], fields[3])
         elif kind == NO:

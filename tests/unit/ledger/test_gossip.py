@@ -418,3 +418,10 @@ def test_a_notice_about_nothing_offered_or_beyond_its_bounds_ends_the_connection
     with pytest.raises(InputError):
         sender.receive(data)
     assert {} == sender.notices
+
+
+def test_what_a_peer_asks_for_says_what_it_holds() -> None:
+    sender = FeedSender(Source())
+    sender.outgoing()
+    sender.receive(message(WANT, *NAME, 9, ALLOWED_BYTES))
+    assert {NAME: (9, -1)} == sender.held_by_peer
