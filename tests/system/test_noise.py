@@ -219,7 +219,8 @@ def test_noise_and_wrong_checksums_of_the_line_are_counted(outcome: Outcome) -> 
 
 def test_impossible_dates_mark_the_reading_and_are_counted(outcome: Outcome) -> None:
     flagged = outcome.report["flagged_by_device"]
-    assert flagged["fridge-1"] == {"suspect": 2}
+    # 2099, then 1970: the second is behind, and a clock that went back besides.
+    assert flagged["fridge-1"] == {"suspect": 2, "clock_jump": 1}
     assert flagged["truck-gnss"] == {"suspect": len(DATES_MS)}
     marked = [row for row in outcome.opened["truck-gnss"] if row["flags"]]
     assert sorted(row["lat_e7"] // 10_000_000 - 10 for row in marked) == [70, 71, 72]
