@@ -14,6 +14,7 @@ import pytest
 
 from firmware_bridge.codecs.probe import encode_w1_slave
 from firmware_bridge.simulators.gnss import fix_sentences, lost_sentences
+from logistics.reading import FLAG_SUSPECT
 from tests.fakes.publisher import payload_of, publish_once
 from tests.fakes.yard import Device, GatewayBox, Yard
 
@@ -221,8 +222,9 @@ def test_impossible_dates_mark_the_reading_and_are_counted(outcome: Outcome) -> 
     flagged = outcome.report["flagged_by_device"]
     # 2099, then 1970: the second is behind, and a clock that went back besides.
     assert flagged["fridge-1"] == {"suspect": 2, "clock_jump": 1}
-    assert flagged["truck-gnss"] == {"suspect": len(DATES_MS)}
-    marked = [row for row in outcome.opened["truck-gnss"] if row["flags"]]
+    # Its places lie a degree apart, which no truck drives in a second: marked too, never dropped.
+    assert flagged["truck-gnss"] == {"suspect": len(DATES_MS), "clock_jump": 2, "place_jump": 6}
+    marked = [row for row in outcome.opened["truck-gnss"] if row["flags"] & FLAG_SUSPECT]
     assert sorted(row["lat_e7"] // 10_000_000 - 10 for row in marked) == [70, 71, 72]
 
 
