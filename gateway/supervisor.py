@@ -14,6 +14,7 @@ from firmware_bridge.errors import SpecError, TransportError
 
 RETRY_S_MIN: Final = 0.25
 RETRY_S_MAX: Final = 30.0
+STEADY_S: Final = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -60,8 +61,8 @@ class Supervisor:
                 return
             state.running = False
             state.restarts += 1
-            # A port that stayed for longer than it was waited for is no flapping one.
-            if asyncio.get_running_loop().time() - started_s > delay_s:
+            # A port that stayed is no flapping one, however long it was waited for before.
+            if asyncio.get_running_loop().time() - started_s > min(delay_s, STEADY_S):
                 delay_s = RETRY_S_MIN
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads retries, no secret
             delay_s = min(delay_s * 2, RETRY_S_MAX)

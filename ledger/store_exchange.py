@@ -70,8 +70,11 @@ class StoreSource:
         rows = []
         for feed in feeds(txn) if self._only is None else self._only:
             state, head = get_state(txn, feed), newest_head(txn, feed)
-            if state is not None and state.height:
-                rows.append((*feed, state.height, head.claim.height if head else -1))
+            blocks = state.height if state is not None else 0
+            # A gateway offers its own feed before the first block: the answer says what a peer
+            # holds of it, without which no block is cut.
+            if blocks or self._only is not None:
+                rows.append((*feed, blocks, head.claim.height if head else -1))
         return rows
 
     def block(self, feed: FeedName, height: int) -> BlockParts | None:
