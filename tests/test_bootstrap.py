@@ -111,7 +111,7 @@ def test_a_failed_part_makes_the_run_fail_and_stands_in_the_last_line(
     runner = load("run_tests")
     good = runner.Outcome(name="a", passed=3, failed=0, skipped=0, seconds=60.0)
     bad = runner.Outcome(name="b", passed=1, failed=2, skipped=1, seconds=30.0)
-    runner.print_table([good, bad])
+    runner.print_table([good, bad], 70.0)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "4 passed, 2 failed, 1 skipped"
     assert any(line.split()[:1] == ["1.0"] and line.endswith(" a") for line in lines)

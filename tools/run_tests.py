@@ -12,11 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -25,6 +28,8 @@ CODE = ("ledger", "logistics", "firmware_bridge", "gateway", "consortium", "port
 CHECK_SECONDS_MAX = 60
 # Nightly, the soak alone takes two hours.
 PART_SECONDS_MAX = (180 if os.environ.get("WHARF_VOLUME") == "nightly" else 40) * 60
+LANES = 2  # as many as a small machine has cores
+PRINTING = threading.Lock()
 PYTEST_NOTHING_RAN = 5
 
 
@@ -82,7 +87,7 @@ def parts_for(goal: str) -> list[Part]:
     return quick if goal == "check" else [*quick, *slow_parts()]
 
 
-def run_program(command: Sequence[str], environment: dict[str, str]) -> int:
+def run_program(command: Sequence[str], environment: dict[str, str], output: IO[bytes]) -> int:
     """Run one program of the environment; return its exit code, 124 when it ran too long."""
     program = [str(BIN / command[0]), *command[1:]]
     try:
@@ -91,11 +96,13 @@ def run_program(command: Sequence[str], environment: dict[str, str]) -> int:
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             timeout=PART_SECONDS_MAX,
             check=False,
         ).returncode
     except subprocess.TimeoutExpired:
-        print(f"gave up after {PART_SECONDS_MAX // 60} minutes: {' '.join(command)}", flush=True)
+        output.write(f"gave up after {PART_SECONDS_MAX // 60} minutes: {command}\n".encode())
         return 124
 
 
@@ -112,33 +119,47 @@ def count_results(report: Path) -> tuple[int, int, int]:
 
 
 def run_part(part: Part, scratch: Path) -> Outcome:
-    """Run one part with its output shown, and count what it came to."""
-    print(f"\n=== {part.name} ===", flush=True)
+    """Run one part, print its output when it is over, and count what it came to."""
+    name = part.name.replace(" ", "-").replace(":", "")
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    report, log = scratch / f"{name}.xml", scratch / f"{name}.log"
+    command = part.command or ("pytest", "-q", "--durations=5", f"--junitxml={report}", *part.paths)
+    if not part.command:
+        environment["WHARF_STRICT"] = "1"
     started = time.monotonic()
+    with log.open("wb") as output:
+        code = run_program(command, environment, output)
     if part.command:
-        code = run_program(part.command, environment)
         passed, failed, skipped = (1, 0, 0) if code == 0 else (0, 1, 0)
     else:
-        environment["WHARF_STRICT"] = "1"
-        report = scratch / f"{part.name.replace(' ', '-').replace(':', '')}.xml"
-        code = run_program(
-            ("pytest", "-q", "--durations=5", f"--junitxml={report}", *part.paths), environment
-        )
         passed, failed, skipped = count_results(report)
         if code != 0 and failed == 0:  # it fell before it could count: no test ran, or a crash
             failed = 1
     seconds = time.monotonic() - started
-    print(f"--- {part.name}: {seconds / 60:.1f} min, exit {code}", flush=True)
+    with PRINTING:
+        print(f"\n=== {part.name} ===\n{log.read_text(errors='replace')}")
+        print(f"--- {part.name}: {seconds / 60:.1f} min, exit {code}", flush=True)
     return Outcome(name=part.name, passed=passed, failed=failed, skipped=skipped, seconds=seconds)
 
 
-def print_table(outcomes: Sequence[Outcome]) -> None:
-    """Print minutes and counts of each part, then the totals alone on the last line."""
+def run_parts(parts: Sequence[Part], scratch: Path) -> list[Outcome]:
+    """Run the quick parts one by one, then the slow ones, which mostly wait, two at a time."""
+    quick = [part for part in parts if ":" not in part.name]
+    outcomes = [run_part(part, scratch) for part in quick]
+    with ThreadPoolExecutor(max_workers=LANES) as lanes:
+        slow = [part for part in parts if ":" in part.name]
+        return outcomes + list(lanes.map(lambda part: run_part(part, scratch), slow))
+
+
+def print_table(outcomes: Sequence[Outcome], seconds: float) -> None:
+    """Print minutes and counts of each part, then the totals alone on the last line.
+
+    seconds: how long all of it took, which is less than the sum.
+    """
     print("\nminutes  passed  failed  part")
     for item in outcomes:
         print(f"{item.seconds / 60:7.1f}  {item.passed:6d}  {item.failed:6d}  {item.name}")
-    print(f"{sum(item.seconds for item in outcomes) / 60:7.1f}  in all\n")
+    print(f"{seconds / 60:7.1f}  in all, {LANES} at a time\n")
     totals = [sum(getattr(item, field) for item in outcomes) for field in ("passed", "failed")]
     skipped = sum(item.skipped for item in outcomes)
     tail = f", {skipped} skipped" if skipped else ""
@@ -151,11 +172,12 @@ def main() -> int:
     parser.add_argument("goal", choices=("check", "test"))
     goal = parser.parse_args().goal
     with tempfile.TemporaryDirectory(prefix="wharfinger-tests-") as scratch:
-        outcomes = [run_part(part, Path(scratch)) for part in parts_for(goal)]
-    seconds = sum(item.seconds for item in outcomes)
+        started = time.monotonic()
+        outcomes = run_parts(parts_for(goal), Path(scratch))
+        seconds = time.monotonic() - started
     if goal == "check" and seconds > CHECK_SECONDS_MAX:
         print(f"note: check took {seconds:.0f} s; it should stay under {CHECK_SECONDS_MAX} s")
-    print_table(outcomes)
+    print_table(outcomes, seconds)
     return 1 if any(item.failed for item in outcomes) else 0
 
 
