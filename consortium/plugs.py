@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from consortium.compose import NodeParts, Plugins
 from consortium.config import READ_MODEL_NAME
-from consortium.configurations import ConfigurationShelf
+from consortium.configuration_shelf import ConfigurationShelf
 from consortium.errors import ConfigError
 from consortium.feeds import FeedRoom
 from consortium.file_keys import write_private

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from consortium.configuration_shelf import ConfigurationShelf
 from consortium.configurations import (
     TEXT_BYTES_MAX,
-    ConfigurationShelf,
     decode_notice,
     signed_request,
 )
