@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from consortium.comet.files import NODE_FOLDER, STEP_PRECOMMIT
+from consortium.comet.files import NODE_FOLDER, ROUND_MAX, STEP_PRECOMMIT
 from consortium.config import (
     CERTIFICATE_NAME,
     CONFIG_NAME,
@@ -78,7 +78,7 @@ def restore(source: Path, home: Path, *, network_height: int) -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     guard = network_height + MARGIN_BLOCKS
-    state = {"height": str(guard), "round": 0, "step": STEP_PRECOMMIT}
+    state = {"height": str(guard), "round": ROUND_MAX, "step": STEP_PRECOMMIT}
     write_private(
         home / NODE_FOLDER / "data" / "priv_validator_state.json", json.dumps(state).encode()
     )

@@ -46,6 +46,7 @@ PENDING_MAX: Final = 20_000
 FATE_TIMEOUT_S: Final = 15.0  # below the client's own, so that it hears a reason
 PROOF_TIMEOUT_S: Final = 5.0
 LOOK_S: Final = 0.5
+ASK_BEHIND_S: Final = 1.0
 IN_MEMPOOL: Final = "tx already exists in cache"
 
 
@@ -81,6 +82,7 @@ class CometEngine:
             raise ChainStoreError("the state store does not keep what is written")
         self._genesis, self._store, self._rpc = genesis, store, rpc
         self._clock_ns, self._mono_s = clock_ns, mono_s
+        self._behind, self._ask_again_s = False, 0.0
         self._application = Application(genesis, height=loaded[0], state=loaded[1], marks=store)
         self.abci = AbciApplication(
             self._application, store, clock_ns=clock_ns, watcher=self, keep_blocks=keep_blocks
@@ -117,7 +119,10 @@ class CometEngine:
         handed: list[bytes] = []
         for index, (tx, check) in enumerate(zip(batch, checks, strict=True)):
             result = check if check.code else next(expected)
-            if not result.records:
+            if result.code and self._is_behind():
+                words = "this machine still fetches blocks; send it again later"
+                tell(index, ChainUnavailableError(words))
+            elif not result.records:
                 tell(index, submitted(tx, result, None))
             elif len(self._pending) >= PENDING_MAX:
                 tell(
@@ -129,6 +134,20 @@ class CometEngine:
                 handed.append(tx)
         if handed:
             self._sender.submit(self._broadcast, handed)
+
+    def _is_behind(self) -> bool:
+        """True while the node still fetches blocks: what it does not know yet it must not refuse.
+
+        Asked once a second at most, however much is refused.
+        """
+        now_s = self._mono_s()
+        if now_s >= self._ask_again_s:
+            self._ask_again_s = now_s + ASK_BEHIND_S
+            try:
+                self._behind = bool(self._rpc.call("status")["sync_info"]["catching_up"])
+            except (ChainUnavailableError, KeyError, TypeError):
+                self._behind = True
+        return self._behind
 
     def _broadcast(self, txs: Sequence[bytes]) -> None:
         """On the sender's thread: what the node does not take is told to its sender."""

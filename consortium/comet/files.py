@@ -36,6 +36,7 @@ EVIDENCE_BLOCKS: Final = 100_000
 EVIDENCE_NS: Final = 14 * 24 * 3600 * 1_000_000_000  # two weeks to name an equivocator
 EVIDENCE_BYTES_MAX: Final = 1 << 20
 STEP_PRECOMMIT: Final = 3
+ROUND_MAX: Final = (1 << 31) - 1  # a guard holds for every round of its height
 
 CONFIG: Final = """\
 # Written by `wharf chain run` from chain.toml at every start: change it there.
@@ -134,7 +135,9 @@ def write_validator_key(home: Path, key: Ed25519PrivateKey, *, above_height: int
     """Writes a validator key that signs nothing up to `above_height`."""
     public, private = _raw(key)
     folder = home / NODE_FOLDER
-    guard = {"height": str(above_height), "round": 0, "step": STEP_PRECOMMIT if above_height else 0}
+    guard = {"height": "0", "round": 0, "step": 0}
+    if above_height:
+        guard = {"height": str(above_height), "round": ROUND_MAX, "step": STEP_PRECOMMIT}
     _write(folder / "data" / "priv_validator_state.json", guard)
     row = {
         "address": address_hex(public),

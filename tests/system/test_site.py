@@ -167,7 +167,8 @@ def test_the_ledger_holds_what_ran_and_what_became_of_each_version(
     entries = public_entries(box.data_dir / "store", box.feed_id)
     boots = {tuple(entry.body[3:]) for entry in entries if entry.kind == KIND_BOOT}
     assert {(0, 0, ""), (1, 1, ""), (1, 4, ""), (2, 0, REASON)} <= boots
-    verdicts = [tuple(entry.body[2:]) for entry in entries if entry.kind == KIND_HEALTH]
+    health = [entry.body for entry in entries if entry.kind == KIND_HEALTH]
+    verdicts = [tuple(body[2:]) for body in health if body[1] == "configuration"]
     kept, refused, returned = (1, 1, 0), [(2, 3, 2), (3, 3, 2)], (4, 2, 3)
     assert [kept, *refused, returned] == verdicts
     summaries = [entry.body for entry in entries if entry.kind == KIND_SUMMARY]

@@ -25,6 +25,15 @@ def status(organisation: Organisation) -> Any:
     return json.loads(done.stdout)
 
 
+async def meshed(organisation: Organisation, *, peers: int, timeout_s: float = 30) -> Any:
+    """The status once so many others are connected: they dial each other after a start."""
+    deadline = time.monotonic() + timeout_s
+    while len((seen := status(organisation))["network"]["peers"]) != peers:
+        assert time.monotonic() < deadline, seen
+        await asyncio.sleep(0.2)
+    return seen
+
+
 def set_option(organisation: Organisation, old: str, new: str) -> None:
     """Changes a line of chain.toml."""
     path = organisation.home / "chain.toml"
@@ -43,7 +52,7 @@ async def test_status_shows_peers_lag_votes_and_that_all_agree(network: CometNet
     gateway = Gateway(await network.enrol("status"))
     await gateway.anchor(network, 0)
     await network.until_equal(who=ALL)
-    seen = status(network[0])
+    seen = await meshed(network[0], peers=3)
     report = seen["network"]
     assert (True, True, 0, 0) == (
         report["node_answers"],
@@ -51,7 +60,6 @@ async def test_status_shows_peers_lag_votes_and_that_all_agree(network: CometNet
         report["lag"],
         report["misbehaviour"],
     )
-    assert len(report["peers"]) == 3
     assert {height for _, height in report["peers"]} == {seen["height"]}
     assert len(report["votes"]) == 4
     network[3].kill()
