@@ -41,7 +41,7 @@ class IntakeCounts:
 
 
 class Intake:
-    """The one way into the journal."""
+    """The one way into the journal. `waiting` counts what was taken and is not durable yet."""
 
     def __init__(
         self,
@@ -57,17 +57,26 @@ class Intake:
         self.grown = asyncio.Event()
         self.after_full: Callable[[GTime, GTime], list[Entry]] = lambda _since, _until: []
         self.after_commit: Callable[[], None] = lambda: None
+        self.waiting = 0
         self._full_since: GTime | None = None
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
     async def put(self, arrival: Arrival) -> None:
         """Takes an arrival; waits while the journal is behind, and so holds back the input."""
-        await self._queue.put(arrival)
+        await self._take(arrival)
 
     async def put_made(self, make: MakeEntries) -> None:
         """Takes entries of the gateway's own; `make` is called in turn, so counts stay in order."""
-        await self._queue.put(make)
+        await self._take(make)
+
+    async def _take(self, item: Arrival | MakeEntries) -> None:
+        self.waiting += 1
+        try:
+            await self._queue.put(item)
+        except asyncio.CancelledError:
+            self.waiting -= 1
+            raise
 
     async def run(self) -> None:
         """Commits groups until cancelled. Raises JournalError when the disk failed: the program
@@ -80,15 +89,18 @@ class Intake:
             await self._commit(items)
             if self._full_since is not None:
                 await self._tell_loss(self._full_since, self._maker.now())
-            for _ in items:
-                self._queue.task_done()
+            self._done_with(len(items))
 
     async def _tell_loss(self, since: GTime, until: GTime) -> None:
         """What waited in the queue first, and behind it what could not be kept, as gap entries."""
         self._full_since = None
         waited = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
         await self._commit([*waited, lambda: self.after_full(since, until)])
-        for _ in waited:
+        self._done_with(len(waited))
+
+    def _done_with(self, count: int) -> None:
+        self.waiting -= count
+        for _ in range(count):
             self._queue.task_done()
 
     async def drain(self) -> None:

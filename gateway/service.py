@@ -284,7 +284,7 @@ class Gateway:
             "development_key": parts.development,
             "faults": self._faults(sealed - anchored),
             "journaled": intake.counts.journaled,
-            "pending": len(intake.pending),
+            "pending": intake.waiting + len(intake.pending),
             "acknowledged": intake.counts.acknowledged,
             "unacknowledgeable": intake.counts.unacknowledgeable,
             "journal_damages": intake.counts.damages,

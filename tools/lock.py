@@ -19,6 +19,7 @@ EXTRAS = (
     "demo",
     "gateway",
     "ble",
+    "neighbours",
     "node",
     "portal",
 )  # dev first: the others follow it

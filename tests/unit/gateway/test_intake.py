@@ -130,6 +130,22 @@ async def test_a_lone_message_waits_for_no_second_one() -> None:
 
 
 @virtual_time
+async def test_what_was_taken_and_is_not_durable_is_counted_as_waiting() -> None:
+    room = Room()
+    for number in range(QUEUE_MAX):
+        await room.intake.put(room.message(number, packet=number))
+    one_more = asyncio.create_task(room.intake.put(room.message(9, packet=9_999)))
+    await settled()
+    assert QUEUE_MAX + 1 == room.intake.waiting
+    one_more.cancel()
+    await settled()
+    assert QUEUE_MAX == room.intake.waiting
+    async with room.running():
+        await room.intake.drain()
+    assert (0, QUEUE_MAX) == (room.intake.waiting, len(room.journal.values()))
+
+
+@virtual_time
 async def test_entries_are_pending_in_the_journals_order_with_its_numbers() -> None:
     room = Room()
     async with room.running():
