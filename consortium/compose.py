@@ -32,12 +32,12 @@ from consortium.config import (
 from consortium.engine import EmbeddedEngine
 from consortium.errors import ConfigError, ConsortiumError
 from consortium.file_keys import FileSigner, ValidatorKey, read_key
+from consortium.gossip_server import GossipPort
 from consortium.metrics import Numbers, serve_metrics
 from consortium.node import ChainNode
 from consortium.operator import Operator
 from consortium.server import (
     STOP_GRACE_S,
-    GossipPort,
     Method,
     make_server,
     start_operator_server,
@@ -69,6 +69,7 @@ class Plugins:
     operator_methods: Mapping[str, Method] = field(default_factory=dict)
     chain_methods: Mapping[str, Method] = field(default_factory=dict)
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    numbers: Callable[[], Mapping[str, int]] = dict  # for Prometheus (`consortium.metrics.HELP`)
     aclose: Callable[[], Awaitable[None]] | None = None
 
 
@@ -307,7 +308,9 @@ async def _run_open(
     methods |= _network_methods(engine.network)
     operator_server = await start_operator_server(config.operator_socket, methods)
     await server.start()
-    close_metrics = _serve_metrics(config, lambda: _numbers(node, engine.network))
+    close_metrics = _serve_metrics(
+        config, lambda: {**_numbers(node, engine.network), **plugins.numbers()}
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [

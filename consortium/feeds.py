@@ -299,8 +299,8 @@ class FeedSession:
             except TimeoutError:
                 continue
 
-    async def aclose(self) -> None:
-        """The stream has ended."""
+    def close(self) -> None:
+        """The stream has ended, or is to end."""
         self._ended.set()
 
 

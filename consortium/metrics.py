@@ -24,6 +24,10 @@ HELP: Final[Mapping[str, str]] = {
     "app_hash_agrees": "1 while the others signed the state that this machine has",
     "misbehaviour": "acts of validators against the protocol, as evidence in blocks shows",
     "node_answers": "1 while the CometBFT node answers",
+    "peers_admitted": "gossip streams of peers that proved who they are, since the start",
+    "peers_refused": "gossip streams refused: unknown, expired, revoked, unproven, kept out",
+    "peers_cut_off": "peers cut off for sending what no honest peer sends",
+    "peers_displaced": "gossip streams ended to make room for others",
 }
 
 Numbers = Callable[[], Mapping[str, int]]

@@ -4,28 +4,34 @@ proofs.
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from consortium.compose import NodeParts, Plugins
-from consortium.config import READ_MODEL_NAME
+from consortium.config import CERTIFICATE_NAME, READ_MODEL_NAME
 from consortium.configuration_shelf import ConfigurationShelf
 from consortium.errors import ConfigError
-from consortium.feeds import FeedRoom
+from consortium.feeds import FeedRoom, FeedSession
 from consortium.file_keys import write_private
 from consortium.node import ChainNode
+from consortium.peers import Channel, PeerCounts, PeerDesk
 from consortium.proving import Prover
 from consortium.read_model import OpenedBlock, OpenedEntry, ReadModel
 from consortium.site_desk import SiteDesk
+from consortium.tls import certificate_digest
 from consortium.transaction import fields
 from ledger.opening import OpenedRun
+from ledger.peer import ROLE_GATEWAY, PeerName, Standing
 from ledger.proof_bundle import Request
 from ledger.sealed import KEY_BYTES, reader_public
+from ledger.signing import PublicKey
 from ledger.store import Store
 
 READER_KEY_NAME: Final = "reader_key"
 FEEDS_NAME: Final = "ledger.store"
 ANCHORED_POLL_S: Final = 0.5
+WAITING_SHARE: Final = 4  # a quarter of the streams may be of peers that have not said hello yet
 
 
 def reader_secret(home: Path) -> bytes:
@@ -63,6 +69,8 @@ async def plug_in(parts: NodeParts) -> Plugins:
     room.notice_for = shelf.notice
     prover = Prover(room, parts.node)
 
+    desk = _peer_desk(parts, room)
+
     async def prove(request: list[Any]) -> object:
         device_id, channel, from_ms, to_ms = fields(request, str, (str, type(None)), int, int)
         asked = Request(device_id=device_id, channel=channel, from_ms=from_ms, to_ms=to_ms)
@@ -83,7 +91,8 @@ async def plug_in(parts: NodeParts) -> Plugins:
         await room.open_runs()
 
     return Plugins(
-        gossip=room,
+        gossip=desk,
+        numbers=lambda: peer_numbers(desk.counts),
         heads=room,
         statements=room,
         operator_methods={"Prove": prove, "Site": SiteDesk(store, parts.node).site},
@@ -91,6 +100,51 @@ async def plug_in(parts: NodeParts) -> Plugins:
         tasks=[open_runs, keep_anchored],
         aclose=aclose,
     )
+
+
+def _peer_desk(parts: NodeParts, room: FeedRoom) -> PeerDesk:
+    """The door of this machine; its own certificate is pinned by whoever connects."""
+    certificate = (parts.config.home / CERTIFICATE_NAME).read_bytes()
+    channel = Channel(
+        certificate_digest=certificate_digest(certificate),
+        standing=lambda role, peer_id: standing(parts.node, role, peer_id),
+        credential=bytes,
+        wall_s=lambda: int(time.time()),
+        mono_s=time.monotonic,
+        new_nonce=os.urandom,
+    )
+
+    async def open_exchange(peer: PeerName) -> FeedSession:
+        del peer  # whoever is known may carry any feed that the chain knows
+        return await room.open_session()
+
+    sessions_max = parts.config.server.sessions_max
+    return PeerDesk(channel, open_exchange, waiting_max=sessions_max // WAITING_SHARE)
+
+
+def standing(node: ChainNode, role: int, peer_id: bytes) -> Standing:
+    """What the chain says of a peer."""
+    if role == ROLE_GATEWAY:
+        row = node.get("gateway", peer_id)
+        if row is None:
+            return Standing(None)
+        return Standing(PublicKey(row[1], row[2]), is_ended=row[6] is not None)
+    row = node.get("party", peer_id)
+    if row is None:
+        return Standing(None)
+    suspended = node.get("suspended", peer_id)
+    is_ended = suspended is not None and suspended[1] is None
+    return Standing(PublicKey(row[1], row[2]), is_ended=is_ended)
+
+
+def peer_numbers(counts: PeerCounts) -> dict[str, int]:
+    """The door's counts for Prometheus."""
+    return {
+        "peers_admitted": counts.admitted,
+        "peers_refused": counts.refused.total(),
+        "peers_cut_off": counts.cut_off,
+        "peers_displaced": counts.displaced,
+    }
 
 
 def _note_anchored(node: ChainNode, model: ReadModel, feed_id: bytes) -> None:

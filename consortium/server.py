@@ -7,9 +7,9 @@ belong to whoever is plugged in as `GossipPort`.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 
@@ -20,12 +20,12 @@ from consortium.errors import (
     ConsortiumError,
     LocalError,
 )
+from consortium.gossip_server import CHANNEL_OPTIONS, GossipPort, gossip_service
 from consortium.node import ChainNode
 from consortium.transaction import fields
 from consortium.wire import (
     ANSWER_BYTES_MAX,
     CHAIN_SERVICE,
-    GOSSIP_SERVICE,
     OPERATOR_SERVICE,
     REQUEST_BYTES_MAX,
     SELECT_ANCHOR_FROM_HEIGHT,
@@ -33,36 +33,12 @@ from consortium.wire import (
     encode_fault,
     encode_result,
 )
-from ledger.errors import LedgerError
 
 logger = logging.getLogger(__name__)
 
 Method = Callable[[list[Any]], Awaitable[object]]
 ANCHORS_MAX: Final = 10_000
 STOP_GRACE_S: Final = 1.0
-READY_MAX: Final = 64  # gossip messages that wait for a slow peer
-
-
-class GossipSession(Protocol):
-    """One peer's exchange of messages, for the life of its stream."""
-
-    async def receive(self, message: bytes) -> list[bytes]:
-        """Takes one message; returns what to send at once. A `ledger.errors.LedgerError` ends the
-        session.
-        """
-
-    def outgoing(self) -> AsyncIterator[bytes]:
-        """Messages that this side sends by itself, until it is closed."""
-
-    async def aclose(self) -> None:
-        """The stream has ended."""
-
-
-class GossipPort(Protocol):
-    """Where gossip streams lead."""
-
-    async def open_session(self) -> GossipSession:
-        """A session for a new stream."""
 
 
 def chain_methods(node: ChainNode) -> dict[str, Method]:
@@ -119,67 +95,6 @@ def _service(name: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _gossip_service(port: GossipPort, sessions_max: int) -> grpc.GenericRpcHandler:
-    sessions = asyncio.Semaphore(sessions_max)
-
-    async def session(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        if sessions.locked():
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many gossip sessions")
-        async with sessions:
-            opened = await port.open_session()
-            try:
-                async for message in pump(opened, requests):
-                    yield message
-            finally:
-                await opened.aclose()
-
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(session)
-    return grpc.method_handlers_generic_handler(GOSSIP_SERVICE, {"Session": handler})
-
-
-async def pump(session: GossipSession, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """All that a session has to say, answers and own messages, until the peer ends its stream."""
-    # Bounded, so that a peer that does not read stops being served instead of filling memory.
-    ready: asyncio.Queue[bytes | None] = asyncio.Queue(READY_MAX)
-
-    tasks = [
-        asyncio.create_task(_answer(session, requests, ready)),
-        asyncio.create_task(_speak(session, ready)),
-    ]
-    try:
-        while (message := await ready.get()) is not None:
-            yield message
-    finally:
-        for task in tasks:
-            task.cancel()
-        # Not a task group: this generator may be closed from outside, which a group turns into an
-        # error.
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                logger.error("gossip_session_failed", exc_info=outcome)
-
-
-async def _answer(
-    session: GossipSession, requests: AsyncIterator[bytes], ready: "asyncio.Queue[bytes | None]"
-) -> None:
-    try:
-        async for message in requests:
-            for reply in await session.receive(message):
-                await ready.put(reply)
-    except LedgerError as error:
-        logger.warning("gossip_session_refused reason=%s", error)
-    except Exception:  # the outer edge of a session: it ends, the others go on
-        logger.exception("gossip_session_failed")
-    # Not in a finally: when cancelled nobody reads any more, and a full queue would hold us for
-    # ever.
-    await ready.put(None)
-
-
-async def _speak(session: GossipSession, ready: "asyncio.Queue[bytes | None]") -> None:
-    async for message in session.outgoing():
-        await ready.put(message)
-
-
 def make_server(
     *,
     node: ChainNode,
@@ -198,11 +113,12 @@ def make_server(
             ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
             ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
             ("grpc.so_reuseport", 0),
+            *CHANNEL_OPTIONS,
         ]
     )
     handlers = [_service(CHAIN_SERVICE, {**chain_methods(node), **methods})]
     if gossip is not None:
-        handlers.append(_gossip_service(gossip, sessions_max))
+        handlers.append(gossip_service(gossip, sessions_max))
     server.add_generic_rpc_handlers(tuple(handlers))
     credentials = grpc.ssl_server_credentials([(tls_key_pem, certificate_pem)])
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -24,12 +24,15 @@ from consortium.transaction import (
 )
 from consortium.wire import SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED
 from gateway.config import PeerConfig
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, IdentityError
+from ledger.errors import InputError
 from ledger.hashing import sha256
 from ledger.signing import Signer
 
 NOT_AFTER_AHEAD: Final = 10_000
 OUTGOING_MAX: Final = 64
+CHALLENGE_S: Final = 20.0
+Introduce = Callable[[bytes, bytes], Awaitable[bytes]]
 _STATEMENTS: Final = (SELECT_MIRRORED, SELECT_OPENED)
 
 
@@ -67,17 +70,40 @@ class StreamConversation:
             await closer()
 
 
+async def introduced(
+    conversation: StreamConversation, introduce: Introduce | None, server_digest: bytes
+) -> None:
+    """Says who this side is; raises ChainUnavailableError where it cannot yet."""
+    try:
+        async with asyncio.timeout(CHALLENGE_S):
+            challenge = await conversation.receive()
+    except TimeoutError as error:
+        raise ChainUnavailableError("no challenge came: is it a chain machine?") from error
+    if challenge is None or introduce is None:
+        raise ChainUnavailableError("the stream ended before anybody said who they are")
+    try:
+        await conversation.send(await introduce(challenge, server_digest))
+    except (IdentityError, InputError) as error:
+        raise ChainUnavailableError(str(error)) from error
+
+
 class ClientDoor:
     """One chain machine."""
 
-    def __init__(self, client: ChainClient) -> None:
-        self._client = client
+    def __init__(self, client: ChainClient, certificate_digest: bytes) -> None:
+        self._client, self._certificate_digest = client, certificate_digest
+        self._introduce: Introduce | None = None
+
+    def introduce_by(self, introduce: Introduce) -> None:
+        """How a gossip stream begins: (challenge, server's certificate digest) -> hello."""
+        self._introduce = introduce
 
     @asynccontextmanager
     async def gossip(self) -> AsyncIterator[StreamConversation]:
-        """A conversation with the machine's mirror."""
+        """A conversation with the machine's mirror, once this side said who it is."""
         conversation = StreamConversation(self._client)
         try:
+            await introduced(conversation, self._introduce, self._certificate_digest)
             yield conversation
         finally:
             await conversation.aclose()
@@ -164,4 +190,4 @@ def open_door(peer: PeerConfig) -> ClientDoor:
     except ConsortiumError as error:
         raise ConfigError(peer.certificate, None, "certificate", str(error)) from error
     client = ChainClient(peer.address, certificate_pem=pem, certificate_sha256=digest)
-    return ClientDoor(client)
+    return ClientDoor(client, digest)

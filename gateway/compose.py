@@ -31,6 +31,7 @@ from gateway.errors import ConfigError, IdentityError, NotInitialisedError
 from gateway.head_counter import HeadCounter
 from gateway.identity import Identity, audience_keys, get_identity, next_boot
 from gateway.intake import Intake
+from gateway.passport import Passport
 from gateway.recovery import Found, losses, sort_out
 from gateway.retention import Keeper, Room
 from gateway.rotation import TO_TELL
@@ -55,7 +56,7 @@ from ledger.entry import (
 from ledger.feed_store import get_state, get_value, put_value
 from ledger.journal import Journal, Recovered
 from ledger.sealer import AudienceKey, FeedState, Pending
-from ledger.signing import Signer
+from ledger.signing import Signer, kid_of
 from ledger.store import Store
 from logistics.errors import BodyError
 from logistics.health import AlarmChange
@@ -175,6 +176,16 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         wall_s=lambda: _wall_s(disk.clock),
         counter=_counter(config),
     )
+    passport = Passport(
+        config.data_dir,
+        disk.store,
+        (disk.identity.feed_id, 0),
+        kid=kid_of(disk.identity.spki),
+        known_s=lambda: _known_s(disk.clock),
+    )
+    signer.on_open, signer.on_close = passport.opened, passport.closed
+    for door in doors:
+        door.introduce_by(passport.answer)
     behind = disk.store.read(lambda txn: get_value(txn, BEHIND))
     if behind is not None:
         cutter.hold()
@@ -306,6 +317,13 @@ def _wall_s(clock: TimeModel) -> int | None:
     return None if wall_us is None else wall_us // 1_000_000
 
 
+def _known_s(clock: TimeModel) -> int | None:
+    """The wall clock where its source can be trusted."""
+    now = clock.now()
+    trusted = now.wall_us is not None and now.quality >= QUALITY_NTP
+    return now.wall_us // 1_000_000 if trusted and now.wall_us else None
+
+
 def _wall_ms(clock: TimeModel) -> int | None:
     wall_us = clock.now().wall_us
     return None if wall_us is None else wall_us // 1000
@@ -339,11 +357,6 @@ def _written(folder: Path) -> Count:
 def _keeper(config: GatewayConfig, disk: _Recovered, doors: Sequence[Door]) -> Keeper:
     """Lets go of old readings, if the policy allows."""
 
-    def known_s() -> int | None:
-        now = disk.clock.now()
-        trusted = now.wall_us is not None and now.quality >= QUALITY_NTP
-        return now.wall_us // 1_000_000 if trusted and now.wall_us else None
-
     def room() -> Room:
         store = disk.store
         free = shutil.disk_usage(config.data_dir).free
@@ -357,7 +370,7 @@ def _keeper(config: GatewayConfig, disk: _Recovered, doors: Sequence[Door]) -> K
         (disk.identity.feed_id, 0),
         config.retention,
         witnesses=list(zip(doors, genesis, strict=True)),
-        now_s=known_s,
+        now_s=lambda: _known_s(disk.clock),
         room=room,
     )
 

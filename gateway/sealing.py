@@ -169,8 +169,16 @@ class Cutter:
 OpenSigner = Callable[[], Awaitable[Signer]]
 
 
+async def _nothing(_: Signer) -> None:
+    """What a key is needed for when it is opened, where that is nothing."""
+
+
 class HeadSigner:
-    """Signs the newest block whenever it is not signed yet."""
+    """Signs the newest block whenever it is not signed yet.
+
+    may_sign: cleared, no head is made; `on_open` is run with the key all the same, since this box
+    has to prove who it is before others tell what they hold of its feed.
+    """
 
     def __init__(
         self,
@@ -188,6 +196,10 @@ class HeadSigner:
         self.away = False
         self.signer: Signer | None = None  # while it is open
         self.signed_height = -1
+        self.may_sign = asyncio.Event()
+        self.may_sign.set()
+        self.on_open: Callable[[Signer], Awaitable[None]] = _nothing
+        self.on_close: Callable[[], None] = lambda: None
 
     def hold(self, reason: str) -> None:
         """Signs no more until an operator acts; cutting goes on."""
@@ -216,6 +228,8 @@ class HeadSigner:
     async def _sign_all(self, signer: Signer) -> None:
         self.signer = signer
         try:
+            await self.on_open(signer)
+            await self.may_sign.wait()
             while self.stopped is None:
                 self._cutter.cut_made.clear()
                 claim = await self._next_claim(signer)
@@ -225,6 +239,7 @@ class HeadSigner:
                 await self.sign(signer, claim)
         finally:
             self.signer = None
+            self.on_close()
             await signer.aclose()
 
     async def _next_claim(self, signer: Signer) -> HeadClaim | None:

@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 class Door(ChainDoor, RecordsDoor, Witness, ConfigurationDoor, Protocol):
     """Everything that the gateway asks of a chain machine."""
 
+    def introduce_by(self, introduce: Callable[[bytes, bytes], Awaitable[bytes]]) -> None:
+        """How a gossip stream begins: (challenge, server's certificate digest) -> hello."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -85,6 +88,7 @@ class Gateway:
         self._backlog_since_us: int | None = None
         self._clock_quality = 0
         self._may_cut = False
+        parts.signer.may_sign.clear()
 
     async def _run_device(self, spec: DeviceSpec) -> None:
         await self._parts.run_device(spec, self._parts.intake.put)
@@ -173,6 +177,11 @@ class Gateway:
         """Boot guard: blocks and heads are made only after each reachable witness had the time to
         say what it holds. What is cut before could stand where a witness has another block.
         """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._cut_once_heard())
+            group.create_task(self._parts.signer.run(self._parts.open_signer))
+
+    async def _cut_once_heard(self) -> None:
         waits = [asyncio.create_task(link.first_word.wait()) for link in self._parts.uplinks]
         try:
             if waits:
@@ -181,9 +190,8 @@ class Gateway:
             for task in waits:
                 task.cancel()
         self._may_cut = True
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._parts.cutter.run())
-            group.create_task(self._parts.signer.run(self._parts.open_signer))
+        self._parts.signer.may_sign.set()
+        await self._parts.cutter.run()
 
     async def _announce(self) -> None:
         """Wakes the uplinks at each new block and head."""

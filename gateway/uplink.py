@@ -23,7 +23,8 @@ from ledger.chain_proof import (
 )
 from ledger.errors import InputError, LedgerError
 from ledger.feed_store import FeedName, feed_prefix, newest_head
-from ledger.gossip import FeedSender
+from ledger.gossip import NO_NOT_ENROLLED, FeedSender
+from ledger.peer import PEER_UNKNOWN
 from ledger.store import Store
 from ledger.store_exchange import StoreSource
 
@@ -31,6 +32,7 @@ RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 8.0
 ANCHOR_POLL_S: Final = 1.0
 OPENED_POLL_S: Final = 3.0
+_HOLDS_NOTHING: Final = (NO_NOT_ENROLLED, PEER_UNKNOWN)
 _log = logging.getLogger(__name__)
 
 
@@ -154,7 +156,8 @@ class Uplink:
                 self.progress.refusals = [*self.progress.refusals[-9:], text]
                 _log.warning("uplink_refused text=%s", text)
             if sender.refusals:
-                self.first_word.set()  # it holds nothing of this feed
+                if any(code in _HOLDS_NOTHING for _, code, _ in sender.refusals):
+                    self.first_word.set()
                 # Not enrolled yet, most often: the connection is made anew after a while.
                 raise ChainUnavailableError(sender.refusals[-1][2])
             self.changed.set()

@@ -125,6 +125,14 @@ class UnsignedBlocksError(UncheckableError):
     """
 
 
+class PeerRefusedError(LedgerError):
+    """A peer is not let in, or not any more; `code` is a number of docs/formats/gossip.md."""
+
+    def __init__(self, peer_id: bytes, code: int, text: str) -> None:
+        super().__init__(text)
+        self.peer_id, self.code = peer_id, code
+
+
 class LocalError(LedgerError):
     """Our own disk, caller or configuration."""
 

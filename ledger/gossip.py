@@ -15,6 +15,7 @@ between: every byte that counts is bound by a head's signature.
       state 7  feed, epoch, blocks held, highest head held / -1
       no    8  feed, code, text
       notice 9 feed, topic, bytes: a word for the feed's owner that the ledger does not read
+      challenge 10 and hello 11: `peer.py`, before anything else on a stream
 """
 
 from collections.abc import Sequence
@@ -36,15 +37,17 @@ from ledger.errors import (
     InputError,
     LimitError,
     RefutedError,
+    SignatureError,
     UncheckableError,
 )
 from ledger.head import EPOCH_MAX, decode_head
+from ledger.peer import TIME_S_MAX
 
 VERSION: Final = 1
 MESSAGE_BYTES_MAX: Final = 256 << 10
 PART_BYTES: Final = 192 << 10
 ALLOWED_BYTES: Final = 8 << 20
-HAVE, WANT, BLOCK, PART, HEAD, GRANT, STATE, NO, NOTICE = range(1, 10)
+HAVE, WANT, BLOCK, PART, HEAD, GRANT, STATE, NO, NOTICE, CHALLENGE, HELLO = range(1, 12)
 NO_NOT_ENROLLED, NO_CONFLICT, NO_MALFORMED, NO_OUT_OF_TURN = range(1, 5)
 TEXT_MAX: Final = 200
 REFUSALS_KEPT: Final = 64
@@ -65,6 +68,8 @@ _SHAPES: Final[dict[int, tuple[type, ...]]] = {
     STATE: (bytes, int, int, int),
     NO: (bytes, int, str),
     NOTICE: (bytes, int, bytes),
+    CHALLENGE: (bytes, int, bytes),
+    HELLO: (bytes, bytes, bytes),
 }
 
 
@@ -78,6 +83,7 @@ _LIMITS: Final[dict[int, tuple[int, ...]]] = {  # of each field; bytes and text 
     STATE: (0, EPOCH_MAX, HEIGHT_MAX, HEAD_HEIGHT_MAX),
     NO: (0, HEIGHT_MAX),
     NOTICE: (0, TOPIC_MAX),
+    CHALLENGE: (0, TIME_S_MAX),
 }
 
 
@@ -124,7 +130,7 @@ class FeedSource(Protocol):
         """Heads above a height, lowest first; the newest is enough."""
 
     def grants(self, feed: FeedName) -> Sequence[tuple[int, int, bytes]]:
-        """(audience, key epoch, sealed key) of a feed."""
+        """(audience, key epoch, signed grant) of a feed."""
 
 
 @dataclass(slots=True)
@@ -388,7 +394,10 @@ class FeedReceiver:
         feed_id, epoch, audience, key_epoch, sealed = fields
         if (feed_id, epoch) not in self._offers:
             raise FormatError("gossip message", "a key of a feed that was not offered")
-        self._sink.accept_grant(
-            (feed_id, epoch), audience=audience, key_epoch=key_epoch, sealed=sealed
-        )
+        try:
+            self._sink.accept_grant(
+                (feed_id, epoch), audience=audience, key_epoch=key_epoch, sealed=sealed
+            )
+        except SignatureError:
+            return []  # by an earlier key of the feed, most often: its owner signs it anew
         return []

@@ -71,6 +71,7 @@ from ledger.merkle import (
 from ledger.opening import OpenedRun, open_run
 from ledger.sealed import GRANT_BYTES_MAX, PUBLIC_KEY, place_of, run_key
 from ledger.sealer import FeedState
+from ledger.signed_grant import open_envelope, sealed_in
 from ledger.signing import PublicKey
 from ledger.store import TREE_HEADERS, TREE_LEAVES, Transaction
 
@@ -239,9 +240,10 @@ def accept_grant(
     """Keeps a sealed key: at most GRANTS_MAX of one feed, audience and key epoch, and not endlessly
     many of one feed, whoever sends them. Raises LimitError.
     """
-    if len(sealed) > GRANT_BYTES_MAX:
-        raise LimitError("sealed key in bytes", len(sealed), GRANT_BYTES_MAX)
-    prefix = feed_prefix(feed) + audience.to_bytes(2, "big") + key_epoch.to_bytes(4, "big")
+    size_bytes = len(sealed_in(sealed))
+    if size_bytes > GRANT_BYTES_MAX:
+        raise LimitError("sealed key in bytes", size_bytes, GRANT_BYTES_MAX)
+    prefix = _grant_prefix(feed, audience, key_epoch)
     held = {value for _, value in txn.scan("grants", prefix)}
     if sealed in held:
         return
@@ -253,8 +255,20 @@ def accept_grant(
 
 
 def grants_of(txn: Transaction, feed: FeedName) -> list[bytes]:
-    """All sealed keys held of a feed."""
-    return [value for _, value in txn.scan("grants", feed_prefix(feed))]
+    """All sealed keys held of a feed, bare."""
+    return [sealed_in(value) for _, value in txn.scan("grants", feed_prefix(feed))]
+
+
+def put_signed_grant(txn: Transaction, feed: FeedName, *, held: bytes, signed: bytes) -> None:
+    """Has a signed grant stand where the same one stood unsigned, or by an earlier key."""
+    place, *_ = open_envelope(signed)
+    prefix = _grant_prefix(feed, place.audience, place.key_epoch)
+    txn.delete("grants", prefix + sha256(held)[:16])
+    txn.put("grants", prefix + sha256(signed)[:16], signed)
+
+
+def _grant_prefix(feed: FeedName, audience: int, key_epoch: int) -> bytes:
+    return feed_prefix(feed) + audience.to_bytes(2, "big") + key_epoch.to_bytes(4, "big")
 
 
 def anchor_item(

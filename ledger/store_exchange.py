@@ -26,6 +26,7 @@ from ledger.mirror import (
     keep_conflict,
     signed_height,
 )
+from ledger.signed_grant import GrantPlace, check_grant, is_signed
 from ledger.store import Store, Transaction
 
 GRANT_PLACE_BYTES: Final = 6  # audience and key epoch behind the feed's prefix
@@ -46,7 +47,7 @@ def block_parts(txn: Transaction, feed: FeedName, height: int) -> BlockParts | N
 
 
 def sealed_grants(txn: Transaction, feed: FeedName) -> list[tuple[int, int, bytes]]:
-    """(audience, key epoch, sealed key) of every grant of a feed."""
+    """(audience, key epoch, grant as it is held) of every grant of a feed."""
     grants = []
     prefix = feed_prefix(feed)
     for key, sealed in txn.scan("grants", prefix):
@@ -87,8 +88,9 @@ class StoreSource:
         return [head.encode()] if head and head.claim.height > above else []
 
     def grants(self, feed: FeedName) -> Sequence[tuple[int, int, bytes]]:
-        """(audience, key epoch, sealed key) of a feed."""
-        return self._store.read(lambda txn: sealed_grants(txn, feed))
+        """(audience, key epoch, signed grant) of a feed; what nobody signed goes nowhere."""
+        rows = self._store.read(lambda txn: sealed_grants(txn, feed))
+        return [row for row in rows if is_signed(row[2])]
 
 
 class StoreSink:
@@ -133,8 +135,13 @@ class StoreSink:
             raise
 
     def accept_grant(self, feed: FeedName, *, audience: int, key_epoch: int, sealed: bytes) -> None:
-        """Keeps a sealed key."""
-        if audience != PUBLIC_AUDIENCE:
+        """Keeps a sealed key that the feed's own key signed. Raises SignatureError, InputError."""
+        key = self._key_of(feed[0])
+        if audience != PUBLIC_AUDIENCE and key is not None:
+            place = GrantPlace(
+                feed_id=feed[0], epoch=feed[1], audience=audience, key_epoch=key_epoch
+            )
+            check_grant(sealed, place, key)
             self._store.write(
                 lambda txn: accept_grant(
                     txn, feed, audience=audience, key_epoch=key_epoch, sealed=sealed

@@ -11,8 +11,9 @@ import pytest
 
 from consortium.client import ChainClient
 from consortium.errors import ChainUnavailableError
+from consortium.gossip_server import GossipSession
 from consortium.node import ChainNode
-from consortium.server import GossipSession, make_server
+from consortium.server import make_server
 from consortium.tls import make_certificate
 from tests.fakes.small_chain import genesis
 
@@ -28,6 +29,10 @@ class Session:
 
     async def outgoing(self) -> AsyncIterator[bytes]:
         yield b"hello"
+
+    @property
+    def patience_s(self) -> float:
+        return 60.0
 
     async def aclose(self) -> None:
         self._ended.set()

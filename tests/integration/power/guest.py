@@ -71,6 +71,9 @@ class Witness:
     async def gossip(self) -> AsyncIterator[Line]:
         yield Line(FeedReceiver(StoreSink(self._store, lambda _: self._key, lambda _: None)))
 
+    def introduce_by(self, _: object) -> None:
+        """Nobody has to say who they are to a store beside them."""
+
     def blocks(self, feed: FeedName) -> int:
         return self._store.read(lambda txn: blocks_held(txn, feed))
 

@@ -389,7 +389,7 @@ async def test_a_session_that_talks_nonsense_is_cut_off_and_one_that_ends_says_n
         session = await Machine(store, FEED).room.open_session()
         with pytest.raises(InputError):
             await session.receive(b"\xff")
-        await session.aclose()
+        session.close()
         assert [] == [word async for word in session.outgoing()]
 
 
@@ -405,5 +405,5 @@ async def test_a_session_tells_each_new_notice_once_and_only_of_what_the_peer_of
         assert b"version 1" == await anext(words)
         notices[FEED.feed[0]] = b"version 2"
         assert b"version 2" == await anext(words)
-        await session.aclose()
+        session.close()
         assert [] == [word async for word in words]

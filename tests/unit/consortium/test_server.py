@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consortium.errors import ChainUnavailableError, MalformedError, NotYetProvenError, RefusedError
-from consortium.server import READY_MAX, pump
+from consortium.gossip_server import READY_MAX, pump
 from consortium.wire import decode_answer, decode_request, encode_fault, encode_result
 from ledger.canonical import encode
 from ledger.errors import FormatError
@@ -12,6 +12,8 @@ from ledger.errors import FormatError
 
 class Echo:
     """Answers each message twice, and says hello by itself."""
+
+    patience_s = 60.0
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()

@@ -13,6 +13,7 @@ from ledger.feed_store import FeedName, feed_prefix, get_header
 from ledger.gossip import STATE, FeedReceiver, message
 from ledger.mirror import accept_grant, blocks_held, grants_of, signed_height
 from ledger.pruning import prune
+from ledger.signed_grant import GrantPlace, sign_grant
 from ledger.signing import PublicKey
 from ledger.store import Store
 from ledger.store_exchange import StoreSink
@@ -164,9 +165,14 @@ Make = Callable[[], Room]
 @virtual_time
 async def test_blocks_grants_and_head_arrive_at_the_machine(rooms: Make) -> None:
     room = rooms()
-    room.box.store.write(
-        lambda txn: accept_grant(txn, room.box.feed, audience=1, key_epoch=0, sealed=b"sealed")
-    )
+    place = GrantPlace(feed_id=room.box.feed[0], epoch=0, audience=1, key_epoch=0)
+    signed = await sign_grant(b"sealed", place, KEY)
+    for sealed in (signed, b"nobody signed this"):
+        room.box.store.write(
+            lambda txn, sealed=sealed: accept_grant(  # type: ignore[misc]  # bound now
+                txn, room.box.feed, audience=1, key_epoch=0, sealed=sealed
+            )
+        )
     await room.grow(3)
     async with room.running():
         await room.mirrored(2)

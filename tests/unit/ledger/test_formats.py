@@ -12,13 +12,15 @@ from ledger.conflict import check_conflict
 from ledger.entry import decode_entry, encode_entry, feed_id_of, genesis_leaf
 from ledger.errors import NotCanonicalError
 from ledger.feed_store import feed_prefix
-from ledger.gossip import GRANT, PART, block_messages, decode_message, message
+from ledger.gossip import CHALLENGE, GRANT, HELLO, PART, block_messages, decode_message, message
 from ledger.hashing import leaf_hash, sha256
 from ledger.head import decode_head, verify_inclusion_receipt
 from ledger.journal import FRAME_HEADER_BYTES, MAGIC, Journal, frame
 from ledger.opening import open_run
+from ledger.peer import ROLE_GATEWAY, Standing, check_hello
 from ledger.proof_bundle import decode_bundle
 from ledger.sealed import open_grant, place_of, run_key
+from ledger.signed_grant import GrantPlace, check_grant, sealed_in
 from ledger.signing import PublicKey, public_key_of
 from ledger.store import TABLES, sealed, unsealed
 from ledger.summary import summary_of
@@ -169,7 +171,7 @@ def test_store_keys_and_values_are_those_of_the_page() -> None:
 def test_messages_are_those_of_the_page() -> None:
     shown = examples("gossip")
     kinds = [decode_message(data)[0] for data in shown.values()]
-    assert list(range(1, 9)) == kinds
+    assert [*range(1, 9), CHALLENGE, HELLO] == kinds
     for data in shown.values():
         kind, fields = decode_message(data)
         assert data == message(kind, *fields)
@@ -178,7 +180,26 @@ def test_messages_are_those_of_the_page() -> None:
     kind, fields = decode_message(shown["message-part"])
     assert (PART, examples("block")["ciphertext"]) == (kind, fields[5])
     kind, fields = decode_message(shown["message-grant"])
-    assert (GRANT, examples("grant")["sealed-grant"]) == (kind, fields[4])
+    assert (GRANT, examples("grant")["signed-grant"]) == (kind, fields[4])
+
+
+def test_the_hello_of_the_page_is_let_in_and_its_grant_is_the_feeds() -> None:
+    shown = examples("gossip")
+    _, (nonce, now_s, _) = decode_message(shown["message-challenge"])
+    _, (credential, certificate, proof) = decode_message(shown["message-hello"])
+    peer = check_hello(
+        credential=credential,
+        certificate=certificate,
+        proof=proof,
+        server_digest=sha256(b"server certificate"),
+        nonce=nonce,
+        standing=lambda *_: Standing(KEY),
+        now_s=now_s,
+    )
+    assert (ROLE_GATEWAY, FEED.feed[0]) == peer
+    place = GrantPlace(feed_id=FEED.feed[0], epoch=0, audience=1, key_epoch=0)
+    check_grant(examples("grant")["signed-grant"], place, KEY)
+    assert examples("grant")["sealed-grant"] == sealed_in(examples("grant")["signed-grant"])
 
 
 def test_the_bundle_of_the_page_is_proven_under_its_trust_root() -> None:

@@ -1,9 +1,12 @@
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consortium.file_keys import FileSigner
 from ledger import mirror
 from ledger.block import BlockHeader, BlockParts, decode_run_body
 from ledger.conflict import check_conflict
@@ -38,6 +41,7 @@ from ledger.mirror import (
 )
 from ledger.prove import Span, choose_span, feed_part, keys_from
 from ledger.sealed import GRANT_BYTES_MAX, open_grant
+from ledger.signed_grant import GrantPlace, sign_grant
 from ledger.signing import PublicKey
 from ledger.store import Store
 from ledger.store_exchange import StoreSink, StoreSource
@@ -374,21 +378,36 @@ def test_a_run_that_is_not_held_is_could_not_check(store: Store) -> None:
     assert store.read(lambda txn: head_at_or_above(txn, FEED.feed, 0)) is None
 
 
+def signed_grant(feed: FeedBuilder, box: bytes, key: str | None = None) -> bytes:
+    place = GrantPlace(feed_id=feed.feed[0], epoch=feed.feed[1], audience=1, key_epoch=0)
+    signer = FileSigner(Ed25519PrivateKey.from_private_bytes(seed(key or feed.name)))
+    return asyncio.run(sign_grant(box, place, signer))
+
+
 def test_what_is_given_away_is_what_is_held(store: Store) -> None:
     changed = list[FeedName]()
     end = sink(store, changed)
     for parts in PARTS:
         end.accept_block(parts)
     end.accept_head(FEED.head().encode())
-    end.accept_grant(FEED.feed, audience=1, key_epoch=0, sealed=b"box")
+    box = signed_grant(FEED, b"box")
+    end.accept_grant(FEED.feed, audience=1, key_epoch=0, sealed=box)
     end.accept_grant(FEED.feed, audience=0, key_epoch=0, sealed=b"nobody needs it")
+    with pytest.raises(FormatError):
+        end.accept_grant(FEED.feed, audience=1, key_epoch=0, sealed=b"box")
+    with pytest.raises(FormatError, match="another place"):
+        end.accept_grant(FEED.feed, audience=2, key_epoch=0, sealed=box)
+    with pytest.raises(SignatureError):
+        end.accept_grant(
+            FEED.feed, audience=1, key_epoch=0, sealed=signed_grant(FEED, b"x", "another")
+        )
     assert {FEED.feed} == set(changed)
     source = StoreSource(store)
     assert [(*FEED.feed, 7, 6)] == source.feeds()
     assert PARTS == [source.block(FEED.feed, height) for height in range(7)]
     assert source.block(FEED.feed, 7) is None
     assert ([FEED.head().encode()], []) == (source.heads(FEED.feed, 5), source.heads(FEED.feed, 6))
-    assert [(1, 0, b"box")] == source.grants(FEED.feed)
+    assert [(1, 0, box)] == source.grants(FEED.feed)
     # Its own feed a gateway offers before the first block: to hear what others hold of it.
     assert [(b"f" * 16, 0, 0, -1)] == StoreSource(store, only=[(b"f" * 16, 0)]).feeds()
     assert (end.enrolled(FEED.feed[0]), end.enrolled(b"f" * 16)) == (True, False)
