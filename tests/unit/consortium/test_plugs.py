@@ -1,5 +1,6 @@
 """What a chain machine is plugged together from: its reader key, and the room over its stores."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -7,10 +8,25 @@ from typing import Any, cast
 import pytest
 
 from consortium.compose import NodeParts
+from consortium.config import CERTIFICATE_NAME, TLS_KEY_NAME
 from consortium.errors import ConfigError, MalformedError
-from consortium.plugs import READER_KEY_NAME, opened_block, plug_in, reader_key, reader_secret
+from consortium.plugs import (
+    READER_KEY_NAME,
+    opened_block,
+    plug_in,
+    reader_key,
+    reader_secret,
+    standing,
+)
+from consortium.tls import make_certificate
 from ledger.entry import Entry, GTime
+from ledger.errors import FormatError
+from ledger.gossip import HAVE, message
 from ledger.sealed import reader_public
+from ledger.signing import EDDSA
+from tests.fakes.small_chain import signer
+
+SPKI = signer("a party").public_key_der()
 
 
 def test_a_reader_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -35,8 +51,10 @@ def parts(home: Path) -> NodeParts:
         get=lambda *_: None, enrolled_feeds=list, is_enrolled=lambda _: False,
         genesis=SimpleNamespace(chain_id="wharf-test"),
     )  # fmt: skip  # two lines of answers
+    make_certificate(home / CERTIFICATE_NAME, home / TLS_KEY_NAME, datetime.now(UTC))
+    server = SimpleNamespace(sessions_max=200)
     made = SimpleNamespace(
-        config=SimpleNamespace(home=home), node=node, party=None, poke=lambda: None
+        config=SimpleNamespace(home=home, server=server), node=node, party=None, poke=lambda: None
     )
     return cast("NodeParts", made)
 
@@ -45,7 +63,12 @@ async def test_one_room_serves_gossip_heads_and_statements_and_closes_its_stores
     tmp_path: Path,
 ) -> None:
     plugged = await plug_in(parts(tmp_path))
-    assert 1 == len({id(plugged.gossip), id(plugged.heads), id(plugged.statements)})
+    assert plugged.heads is plugged.statements
+    assert plugged.gossip is not None
+    stranger = await plugged.gossip.open_session()
+    with pytest.raises(FormatError, match="before hello"):
+        await stranger.receive(message(HAVE, b"f" * 16, 0, 1, 0))
+    assert {0} == set(plugged.numbers().values())
     assert "Prove" in plugged.operator_methods
     assert plugged.heads is not None
     assert [] == await plugged.heads.conflicts(8)
@@ -56,6 +79,26 @@ async def test_one_room_serves_gossip_heads_and_statements_and_closes_its_stores
     again = await plug_in(parts(tmp_path))
     assert again.aclose is not None
     await again.aclose()
+
+
+def test_what_the_chain_says_of_a_peer_decides() -> None:
+    rows: dict[tuple[str, bytes], Any] = {
+        ("gateway", b"on"): [b"party", EDDSA, SPKI, 0, b"", 1, None],
+        ("gateway", b"off"): [b"party", EDDSA, SPKI, 0, b"", 1, 5],
+        ("party", b"on"): ["party", EDDSA, SPKI, 2, 1],
+        ("party", b"off"): ["party", EDDSA, SPKI, 2, 1],
+        ("suspended", b"off"): [5, None],
+        ("party", b"back"): ["party", EDDSA, SPKI, 2, 1],
+        ("suspended", b"back"): [5, 6],
+    }
+    node = cast("Any", SimpleNamespace(get=lambda name, peer: rows.get((name, peer))))
+    for role, ended, known in ((1, b"off", [b"on"]), (2, b"off", [b"on", b"back"])):
+        assert standing(node, role, ended).is_ended
+        assert standing(node, role, b"nobody").key is None
+        for name in known:
+            stands = standing(node, role, name)
+            assert stands.key is not None
+            assert not stands.is_ended
 
 
 def test_an_opened_run_is_given_to_the_read_model_as_it_was_read() -> None:
