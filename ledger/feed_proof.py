@@ -55,7 +55,7 @@ def check_feed_part(part: FeedPart, key: PublicKey) -> FeedProof:
     check_headers(part, claim)
     check_last_header(part, claim)
     leaves = Leaves(part, claim)
-    runs = _run_heads(part)
+    runs = run_heads_of(part)
     slots = {}
     for slot in part.slots:
         proof = _check_slot(part, slot, runs, leaves)
@@ -185,7 +185,7 @@ class Leaves:
             raise FormatError("leaf proof", "leaves that nobody asked for")
 
 
-def _run_heads(part: FeedPart) -> RunHeads:
+def run_heads_of(part: FeedPart) -> RunHeads:
     """The run heads by (height, audience), each bound by its header."""
     headers = {header.height: header for header in part.headers}
     runs: RunHeads = {}
@@ -232,7 +232,7 @@ def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: Leaves) -> Sl
     """A slot over the whole span: each summary at its one legal index, each part whole."""
     previous: Summary | None = None
     entries: list[tuple[int, int, Entry]] = []
-    for header, run_head in _slot_runs(part, slot, runs):
+    for header, run_head in slot_runs(part, slot, runs):
         if run_head is None or slot not in run_head.slots:
             check_may_be_absent(slot, header, previous)
             continue
@@ -269,10 +269,10 @@ def check_is_descriptor(entry: Entry, slot: int) -> None:
         raise ProofError(f"slot {slot}: the named descriptor is none, or another slot's")
 
 
-def _slot_runs(
+def slot_runs(
     part: FeedPart, slot: int, runs: RunHeads
 ) -> Iterator[tuple[BlockHeader, RunHead | None]]:
-    """Each header with the run of the slot's audience."""
+    """Each header with the run of the slot's audience, None where the header lists none."""
     audience = audience_of(slot)
     for header in part.headers:
         run_head = runs.get((header.height, audience))

@@ -103,7 +103,7 @@ def decode_bundle(data: bytes) -> Bundle:
         raise FormatError("bundle", f"{len(body[1])} feeds")
     return Bundle(
         request=_request(body[0]),
-        feeds=tuple(_feed(item) for item in body[1]),
+        feeds=tuple(feed_part_from_value(item) for item in body[1]),
         chain=body[2],
     )
 
@@ -119,7 +119,8 @@ def _request(value: list[Any]) -> Request:
     return Request(device_id=device_id, channel=channel, from_ms=from_ms, to_ms=to_ms)
 
 
-def _feed(value: object) -> FeedPart:
+def feed_part_from_value(value: object) -> FeedPart:
+    """The part in a decoded canonical value, nothing of it verified; raises FormatError."""
     head, headers, run_heads, slots, leaves = _list(
         "feed part", value, bytes, list, list, list, list
     )

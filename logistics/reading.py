@@ -334,13 +334,15 @@ def stats(records: Sequence[object]) -> list[int]:
     """What a summary claims of a slot's records, recomputed by whoever opens them.
 
     [1, count, exponent, min, max, first, last, sum] for telemetry of one unit, all at the finest
-    exponent among them; [1, count] for anything else, for no records, and where 64 bits do not hold
-    the numbers.
+    exponent among them; [1, count] for anything else, for no records, where one of them is marked,
+    and where 64 bits do not hold the numbers.
     """
     short = [BODY_VERSION, len(records)]
     values = [record for record in records if isinstance(record, Telemetry)]
     if not values or len(values) != len(records) or len({item.unit for item in values}) != 1:
         return short
+    if any(item.flags for item in values):
+        return short  # whoever judges by summaries must see marked readings themselves
     exponent = min(item.exponent for item in values)
     scaled = [rescale(Scaled(item.value, item.exponent), exponent) for item in values]
     numbers = [min(scaled), max(scaled), scaled[0], scaled[-1], sum(scaled)]

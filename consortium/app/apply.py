@@ -13,14 +13,17 @@ from consortium.app import (
     anchors,
     configurations,
     conflicts,
+    contracts,
     delegations,
     devices,
+    disputes,
     epochs,
     gateway_keys,
     gateways,
     parties,
     proposals,
     statements,
+    verdicts,
 )
 from consortium.app.refusal import Code, Refused
 from consortium.app.rights import KINDS_OF_GATEWAY, ROLES_OF_KIND
@@ -28,15 +31,21 @@ from consortium.app.state import BlockContext, Draft
 from consortium.errors import MalformedError
 from consortium.transaction import (
     KIND_ANCHORS,
+    KIND_BIND,
+    KIND_CASE,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
+    KIND_CONTRACT,
     KIND_DELEGATE,
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
+    KIND_EVIDENCE,
     KIND_GATEWAY,
     KIND_IDENTITY,
+    KIND_JUDGE,
     KIND_MIRRORED,
+    KIND_OBJECT,
     KIND_OPENED,
     KIND_PARTY,
     KIND_PARTY_KEY,
@@ -44,6 +53,8 @@ from consortium.transaction import (
     KIND_RETIRE,
     KIND_REVOKE,
     KIND_ROTATE,
+    KIND_SETTLE,
+    KIND_VERDICT,
     KIND_VOTE,
     NOT_AFTER_AHEAD_MAX,
     SENDER_PARTY,
@@ -76,6 +87,14 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_DELEGATE: delegations.delegate,
     KIND_END_KEY: delegations.end_key,
     KIND_EPOCH: epochs.open_epoch,
+    KIND_CONTRACT: contracts.register,
+    KIND_BIND: contracts.bind,
+    KIND_VERDICT: verdicts.propose,
+    KIND_CASE: disputes.open_case,
+    KIND_EVIDENCE: disputes.take_evidence,
+    KIND_JUDGE: disputes.judge_case,
+    KIND_OBJECT: verdicts.object_to,
+    KIND_SETTLE: verdicts.settle,
 }
 
 

@@ -68,6 +68,17 @@ class Code(IntEnum):
     ANCHOR_INCONSISTENT = 103
     ANCHOR_KEY = 104
     ANCHOR_FUTURE = 105
+    CONTRACT_WRONG = 240
+    COSIGNATURE_WRONG = 241
+    CONTRACT_UNKNOWN = 242
+    CONTRACT_SUPERSEDED = 243
+    CONSIGNMENT_UNKNOWN = 244
+    CONSIGNMENT_STATE = 245
+    EVIDENCE_WRONG = 246
+    EVIDENCE_INCOMPLETE = 247
+    NOT_ANCHORED_YET = 248
+    WINDOW_OPEN = 249
+    WINDOW_OVER = 250
 
 
 class Refused(Exception):  # noqa: N818  # an outcome, not an error: nothing is wrong with the chain

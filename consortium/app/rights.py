@@ -9,15 +9,21 @@ from typing import Final
 
 from consortium.transaction import (
     KIND_ANCHORS,
+    KIND_BIND,
+    KIND_CASE,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
+    KIND_CONTRACT,
     KIND_DELEGATE,
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
+    KIND_EVIDENCE,
     KIND_GATEWAY,
     KIND_IDENTITY,
+    KIND_JUDGE,
     KIND_MIRRORED,
+    KIND_OBJECT,
     KIND_OPENED,
     KIND_PARTY,
     KIND_PARTY_KEY,
@@ -25,6 +31,8 @@ from consortium.transaction import (
     KIND_RETIRE,
     KIND_REVOKE,
     KIND_ROTATE,
+    KIND_SETTLE,
+    KIND_VERDICT,
     KIND_VOTE,
 )
 from ledger.chain_genesis import (
@@ -41,6 +49,8 @@ from ledger.chain_genesis import (
 
 READ_ONLY: Final = frozenset({ROLE_REGULATOR, ROLE_BANK, ROLE_COURT, ROLE_AUDITOR})
 WORKING: Final = frozenset({ROLE_OPERATOR, ROLE_CARRIER, ROLE_OWNER})
+# Whoever is a party to a contract: each handler asks for that contract's parties.
+CONTRACTING: Final = WORKING | {ROLE_BANK, ROLE_READER}
 _HOLDERS: Final = WORKING | {ROLE_READER}  # their machines carry and keep others' blocks
 
 ROLES_OF_KIND: Final[Mapping[int, frozenset[int]]] = {
@@ -62,6 +72,14 @@ ROLES_OF_KIND: Final[Mapping[int, frozenset[int]]] = {
     KIND_ROTATE: WORKING,
     KIND_RETIRE: WORKING,
     KIND_CONFIGURATION: WORKING,
+    KIND_BIND: CONTRACTING,
+    KIND_CASE: CONTRACTING,
+    KIND_CONTRACT: CONTRACTING,
+    KIND_EVIDENCE: CONTRACTING,
+    KIND_JUDGE: CONTRACTING,
+    KIND_OBJECT: CONTRACTING,
+    KIND_SETTLE: CONTRACTING,
+    KIND_VERDICT: CONTRACTING,
 }
 
 # An enrolled gateway speaks for its own feed and key, carries heads and shows conflicts.

@@ -1,0 +1,374 @@
+"""From proven blocks to traces: block headers, run heads and summaries, raw readings where needed.
+
+One part of evidence covers blocks base+1 to last of one feed; the next part's base is this one's
+last. Every part is proven against the same anchored head. Per slot and block:
+
+1. the summary stands at its one legal index, counts on from the block before, names its descriptor;
+2. it may stand alone if it is *plain*: only readings, all without a mark, least and greatest value
+   within the limits, enough of them that no gap can hide, and the last value before settled;
+3. otherwise every reading of the part must be there, and its statistics must be the summary's;
+4. a block that no other organisation opened, or whose clock is not to be believed, is no evidence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.block import BlockHeader
+from ledger.entry import QUALITY_NTP, Entry, GTime, audience_of
+from ledger.errors import LedgerError, ProofError
+from ledger.feed_proof import (
+    Leaves,
+    RunHeads,
+    check_header_names,
+    check_header_root,
+    check_is_descriptor,
+    check_links,
+    check_may_be_absent,
+    check_runs_asked_for,
+    run_heads_of,
+    slot_runs,
+)
+from ledger.head import HeadClaim
+from ledger.proof_bundle import FeedPart
+from ledger.summary import (
+    Summary,
+    check_part,
+    check_summary_place,
+    check_total,
+)
+from logistics.reading import (
+    FLAG_SUSPECT,
+    FLAG_UNCALIBRATED,
+    Descriptor,
+    Gap,
+    Position,
+    Telemetry,
+    stats,
+)
+from logistics.records import READING_KINDS, Record, record_of
+from logistics.rules.errors import EvidenceError
+from logistics.rules.temperatures import celsius_milli
+from logistics.rules.traces import (
+    Located,
+    Measured,
+    Missing,
+    Note,
+    Piece,
+    Plain,
+    Reason,
+    Trace,
+)
+
+Opened = Callable[[int, int, bytes], bool | None]  # height, audience, block digest
+STATS_ITEMS: Final = 8  # [1, count, exponent, min, max, first, last, sum]
+TEMPERATURE: Final = "temperature"
+CELSIUS: Final = "CEL"
+CLOCK_TOLERANCE_US: Final = 5_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Values in which a summary may stand for its readings: `low` to `high`, both inside.
+
+    `settled_low`, `settled_high`: the same with each limit's hysteresis.
+    """
+
+    low: int
+    high: int
+    settled_low: int
+    settled_high: int
+
+    def holds(self, low: int, high: int) -> bool:
+        """Whether all of a stretch is inside."""
+        return self.low <= low and high <= self.high
+
+    def settled(self, value: int) -> bool:
+        """Whether no excursion can still go on at this value."""
+        return self.settled_low <= value <= self.settled_high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a feed's evidence must answer. band: None asks for every reading."""
+
+    claim: HeadClaim
+    slots: tuple[int, ...]
+    band: Band | None
+    gap_ms: int
+    anchored_ms: int  # chain time of the head: nothing under it is of later
+    opened: Opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a feed's evidence has come. height: the last block taken, at first the one that was
+    anchored before the interval; None where the feed is shown from its beginning.
+    """
+
+    height: int | None
+    traces: Mapping[int, Trace]
+    clocks: Mapping[int, int]  # by boot: wall less monotonic time as first seen, in us
+
+
+def take_part(part: FeedPart, question: Question, progress: Progress) -> Progress:
+    """The progress with one part more; raises EvidenceError, and nothing of the part counts."""
+    try:
+        return _Part(part, question, progress).taken()
+    except LedgerError as error:
+        raise EvidenceError(str(error)) from error
+
+
+class _Part:
+    """One part under its question; the traces grow block by block."""
+
+    def __init__(self, part: FeedPart, question: Question, progress: Progress) -> None:
+        self._part, self._ask, self._progress = part, question, progress
+        if part.slots != question.slots:
+            raise ProofError("not the slots that the devices stand in")
+        if part.first_height != (progress.height or 0):
+            raise ProofError(f"begins at {part.first_height}, not at {progress.height or 0}")
+        check_header_names(part, question.claim)
+        check_links(part)
+        check_header_root(part, question.claim)
+        self._runs: RunHeads = run_heads_of(part)
+        check_runs_asked_for(part, self._runs)
+        self._leaves = Leaves(part, question.claim)
+        self._held = frozenset(
+            index for first, count in part.ranges for index in range(first, first + count)
+        )
+        self._clocks = dict(progress.clocks)
+
+    def taken(self) -> Progress:
+        """The progress with this part."""
+        traces = dict(self._progress.traces)
+        for slot in self._part.slots:
+            trace = self._slot(slot, traces.get(slot))
+            if trace is not None:
+                traces[slot] = trace
+        self._leaves.check_all_used()
+        last = self._part.headers[-1].height
+        return Progress(height=last, traces=traces, clocks=self._clocks)
+
+    def _slot(self, slot: int, trace: Trace | None) -> Trace | None:
+        previous: tuple[Summary, GTime] | None = None
+        described = False
+        for header, run_head in slot_runs(self._part, slot, self._runs):
+            before = previous[0] if previous else None
+            if run_head is None or slot not in run_head.slots:
+                check_may_be_absent(slot, header, before)
+                continue
+            entry = self._leaves.entry(run_head.summary_index(slot))
+            summary = check_summary_place(entry, header=header, run_head=run_head, slot=slot)
+            if header.height != self._progress.height:
+                if (
+                    not described
+                    or before is None
+                    or (summary.descriptor_index != before.descriptor_index)
+                ):
+                    trace, described = self._described(trace, summary), True
+                block = _Block(
+                    header, summary, before, begin=previous and previous[1], end=entry.time
+                )
+                trace = self._block(block, trace)
+            previous = (summary, entry.time)
+        return trace
+
+    def _described(self, trace: Trace | None, summary: Summary) -> Trace:
+        """The trace under the descriptor that the summary names."""
+        entry = self._leaves.entry(summary.descriptor_index)
+        check_is_descriptor(entry, summary.slot)
+        record = record_of(entry.kind, entry.body)
+        if not isinstance(record, Descriptor):
+            raise EvidenceError(f"slot {summary.slot}: a descriptor of an unknown layout")
+        return Trace(
+            device_id=record.device_id,
+            channel=record.channel,
+            quantity=record.quantity,
+            seq_by=record.seq_by,
+            calibration=record.calibration,
+            interval_ms=record.interval_ms,
+            pieces=trace.pieces if trace else (),
+            notes=trace.notes if trace else {},
+            unsettled=trace.unsettled if trace else False,
+        )
+
+    def _block(self, block: "_Block", trace: Trace | None) -> Trace:
+        """The trace with one block more."""
+        if trace is None:
+            raise EvidenceError(f"slot {block.summary.slot}: no descriptor")
+        summary, span = block.summary, block.span
+        is_raw = bool(span) and span[0] in self._held
+        entries: list[Entry] = []
+        if is_raw:
+            entries = [self._leaves.entry(index) for index in self._leaves.all_of(span)]
+            check_part(entries, summary, block.before)
+        else:
+            _check_alone(block)
+        period = block.period_ms
+        bad = self._bad(block)
+        if bad is not None:
+            missing = [Missing(*period, bad)] if period[1] > period[0] else []
+            return trace.extended(missing, {Note.READINGS: summary.count}, unsettled=False)
+        plain = self._plain(block, trace)
+        if plain is not None:
+            return plain
+        if span and not is_raw:
+            raise EvidenceError(f"{block.where}: its readings are needed, not only its summary")
+        return self._raw(block, trace, entries)
+
+    def _bad(self, block: "_Block") -> Reason | None:
+        """Why a block is no evidence, None where it is."""
+        end, limit_us = block.end, self._ask.anchored_ms * 1000 + CLOCK_TOLERANCE_US
+        opened = self._ask.opened(
+            block.summary.height, audience_of(block.summary.slot), block.digest
+        )
+        if not opened:
+            return Reason.UNOPENED if opened is None else Reason.DISPUTED
+        if end.wall_us is None or end.quality < QUALITY_NTP or end.wall_us > limit_us:
+            return Reason.CLOCK
+        offset_us = end.wall_us - end.mono_us
+        known_us = self._clocks.setdefault(end.boot, offset_us)
+        if abs(offset_us - known_us) > CLOCK_TOLERANCE_US + end.unc_us:
+            return Reason.CLOCK
+        return Reason.CLOCK if block.runs_backwards else None
+
+    def _plain(self, block: "_Block", trace: Trace) -> Trace | None:
+        """The trace with the block's summary for its readings, None where it cannot stand so."""
+        numbers, band = numbers_of(block.summary), self._ask.band
+        if band is None or numbers is None or trace.unsettled or trace.interval_ms is None:
+            return None
+        low, high, last = numbers
+        begin_ms, end_ms = block.period_ms
+        # As many readings as were due, less one gap: a longer silence cannot hide among them.
+        if block.summary.count * trace.interval_ms < end_ms - begin_ms - self._ask.gap_ms:
+            return None
+        if trace.quantity != TEMPERATURE or not band.holds(low, high):
+            return None
+        notes = {Note.READINGS: block.summary.count}
+        if trace.calibration is None:
+            notes[Note.NEVER_CALIBRATED] = block.summary.count
+        pieces = [Plain(begin_ms, end_ms, low, high)]
+        return trace.extended(pieces, notes, unsettled=not band.settled(last))
+
+    def _raw(self, block: "_Block", trace: Trace, entries: Sequence[Entry]) -> Trace:
+        """The trace with the block's readings."""
+        notes = dict.fromkeys(Note, 0)
+        records = [record_of(entry.kind, entry.body) for entry in entries]
+        readings = [
+            record
+            for entry, record in zip(entries, records, strict=True)
+            if entry.kind in READING_KINDS
+        ]
+        notes[Note.SUMMARY_WRONG] = int(stats(readings) != block.summary.stats)
+        pieces: list[Piece] = []
+        for entry, record in zip(entries, records, strict=True):
+            if isinstance(record, Telemetry | Position):
+                notes[Note.READINGS] += 1
+                notes[Note.NEVER_CALIBRATED] += trace.calibration is None
+                _count_marks(record.flags, notes)
+            piece = self._piece(entry, record, trace.quantity)
+            if piece is not None:
+                pieces.append(piece)
+            elif isinstance(record, Telemetry | Position):
+                notes[Note.UNTIMED] += 1
+        band = self._ask.band
+        values = [piece.value for piece in pieces if isinstance(piece, Measured)]
+        unsettled = trace.unsettled
+        if values:
+            unsettled = band is not None and not band.settled(values[-1])
+        in_order = sorted(pieces, key=lambda piece: piece.from_ms)
+        return trace.extended(in_order, notes, unsettled=unsettled)
+
+    def _piece(self, entry: Entry, record: Record | None, quantity: str) -> Piece | None:
+        """What one entry adds, None for nothing."""
+        wall_us, known_us = entry.time.wall_us, self._clocks.get(entry.time.boot)
+        if wall_us is None or entry.time.quality < QUALITY_NTP:
+            return None
+        if known_us is not None and abs(wall_us - entry.time.mono_us - known_us) > (
+            CLOCK_TOLERANCE_US + entry.time.unc_us
+        ):
+            return None
+        at_ms = wall_us // 1000
+        if isinstance(record, Telemetry) and quantity == TEMPERATURE:
+            value = celsius_milli(record.value, record.exponent, record.unit)
+            return Measured(at_ms, value) if value is not None else None
+        if isinstance(record, Position):
+            return Located(at_ms, record.lat_e7, record.lon_e7)
+        if isinstance(record, Gap) and record.from_wall_us is not None:
+            end_ms = at_ms if record.to_wall_us is None else record.to_wall_us // 1000
+            begin_ms = record.from_wall_us // 1000
+            return Missing(begin_ms, end_ms, Reason.GAP) if begin_ms < end_ms else None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One slot's part of one block, and the summary before it."""
+
+    header: BlockHeader
+    summary: Summary
+    before: Summary | None
+    begin: GTime | None
+    end: GTime
+
+    @property
+    def span(self) -> range:
+        """Leaf indexes of the part."""
+        first = self.summary.first_index
+        return range(first, first + self.summary.count)
+
+    @property
+    def digest(self) -> bytes:
+        """The block's digest."""
+        return self.header.digest
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"height {self.summary.height}, slot {self.summary.slot}"
+
+    @property
+    def runs_backwards(self) -> bool:
+        """True where the block ends before the one before it, by the wall."""
+        begin_us = self.begin.wall_us if self.begin else None
+        return begin_us is not None and (self.end.wall_us or 0) < begin_us
+
+    @property
+    def period_ms(self) -> tuple[int, int]:
+        """From the sealing before to this one, by the wall; empty where one is not known."""
+        end_ms = (self.end.wall_us or 0) // 1000
+        begin_us = self.begin.wall_us if self.begin else None
+        return (end_ms if begin_us is None else min(begin_us // 1000, end_ms)), end_ms
+
+
+def _check_alone(block: _Block) -> None:
+    """Of a part whose readings are not shown: it counts on, and changes no descriptor."""
+    summary, before = block.summary, block.before
+    check_total(summary, before, block.where)
+    if before is None:
+        raise EvidenceError(f"{block.where}: the slot begins here, so its entries are needed")
+    if before.retired or summary.retired != before.retired:
+        raise EvidenceError(f"{block.where}: the slot ends here, so its entries are needed")
+    if summary.descriptor_index != before.descriptor_index:
+        raise EvidenceError(f"{block.where}: another descriptor, so its entries are needed")
+
+
+def numbers_of(summary: Summary) -> tuple[int, int, int] | None:
+    """(least, greatest, last) in milli-degrees, where the statistics are of readings only."""
+    claimed = summary.stats
+    if not isinstance(claimed, list) or len(claimed) != STATS_ITEMS:
+        return None
+    if any(type(item) is not int for item in claimed) or claimed[1] != summary.count:
+        return None
+    _, _, exponent, low, high, _, last, _ = claimed
+    scaled = [celsius_milli(value, exponent, CELSIUS) for value in (low, high, last)]
+    if scaled[0] is None or scaled[1] is None or scaled[2] is None:
+        return None
+    return scaled[0], scaled[1], scaled[2]
+
+
+def _count_marks(flags: int, notes: dict[Note, int]) -> None:
+    notes[Note.UNCALIBRATED] += bool(flags & FLAG_UNCALIBRATED)
+    notes[Note.SUSPECT] += bool(flags & FLAG_SUSPECT)
+    notes[Note.OTHER_MARKS] += bool(flags & ~(FLAG_UNCALIBRATED | FLAG_SUSPECT))
