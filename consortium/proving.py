@@ -16,7 +16,7 @@ from ledger.chain_proof import PART_BYTES_MAX, RECORD_MIRROR
 from ledger.entry import KIND_DESCRIPTOR, SALT_BYTES, audience_of, decode_entry
 from ledger.errors import LedgerError, UncheckableError
 from ledger.proof_bundle import Bundle, FeedPart, Request
-from ledger.prove import Span, choose_span, feed_part
+from ledger.prove import Span, choose_span, complete_span, feed_part
 
 ANCHORS_MAX: Final = 10_000_000
 EPOCH: Final = 0
@@ -70,7 +70,7 @@ class Prover:
                 to_ms = by_height[-1][1]
                 from_ms = min(from_ms, to_ms - 1)
                 ended.append(feed_id)
-            span = choose_span(by_height, from_ms, to_ms)
+            span = self._complete(feed_id, choose_span(by_height, from_ms, to_ms), by_height, to_ms)
             parts.append(await asyncio.to_thread(self._feed_part, feed_id, slots[feed_id], span))
             indexes += _brackets(anchors, span)
             found, named = await self._statements(feed_id, span, slots[feed_id])
@@ -91,6 +91,14 @@ class Prover:
                 "ask for a shorter interval"
             )
         return data
+
+    def _complete(
+        self, feed_id: bytes, span: Span, anchored: Sequence[tuple[int, int]], to_ms: int
+    ) -> Span:
+        later = [height for height, _ in anchored if height > span.last]
+        return self._room.store.read(
+            lambda txn: complete_span(txn, (feed_id, EPOCH), span, later=later, to_ms=to_ms)
+        )
 
     def _has_ended(self, feed_id: bytes) -> bool:
         gateway = self._node.get("gateway", feed_id)

@@ -41,7 +41,7 @@ class IntakeCounts:
 
 
 class Intake:
-    """The one way into the journal. `waiting` counts what was taken and is not durable yet."""
+    """The one way into the journal."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Intake:
         self.grown = asyncio.Event()
         self.after_full: Callable[[GTime, GTime], list[Entry]] = lambda _since, _until: []
         self.after_commit: Callable[[], None] = lambda: None
-        self.waiting = 0
+        self._taken_us: deque[int] = deque()  # of all that is not durable yet, in its order
         self._full_since: GTime | None = None
         self._queue: asyncio.Queue[Arrival | MakeEntries] = asyncio.Queue(QUEUE_MAX)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
@@ -71,12 +71,23 @@ class Intake:
         await self._take(make)
 
     async def _take(self, item: Arrival | MakeEntries) -> None:
-        self.waiting += 1
+        taken_us = item.received_mono_us if isinstance(item, Arrival) else self._maker.now().mono_us
+        self._taken_us.append(taken_us)
         try:
             await self._queue.put(item)
         except asyncio.CancelledError:
-            self.waiting -= 1
+            self._taken_us.remove(taken_us)
             raise
+
+    @property
+    def waiting(self) -> int:
+        """How much was taken and is not durable yet."""
+        return len(self._taken_us)
+
+    @property
+    def waiting_since_us(self) -> int | None:
+        """The monotonic instant of the oldest thing that waits; None where nothing does."""
+        return min(self._taken_us, default=None)
 
     async def run(self) -> None:
         """Commits groups until cancelled. Raises JournalError when the disk failed: the program
@@ -99,8 +110,8 @@ class Intake:
         self._done_with(len(waited))
 
     def _done_with(self, count: int) -> None:
-        self.waiting -= count
         for _ in range(count):
+            self._taken_us.popleft()
             self._queue.task_done()
 
     async def drain(self) -> None:

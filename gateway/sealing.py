@@ -21,7 +21,7 @@ from gateway.head_counter import HeadCounter
 from gateway.intake import Intake
 from gateway.slots import SlotBook
 from ledger.cose import sign1_encode
-from ledger.entry import CONTROL_SLOT, Entry
+from ledger.entry import CONTROL_SLOT, Entry, GTime
 from ledger.feed_store import get_value, newest_head, put_cut, put_head, put_value
 from ledger.head import NO_HEAD, SIZE_MIN, Head, HeadClaim, decode_head
 from ledger.sealer import AudienceKey, Cut, FeedState, Pending, cut, head_claim, take
@@ -124,7 +124,7 @@ class Cutter:
     async def _cut_one(self, waiting: int) -> int:
         pending = list(islice(self.intake.pending, waiting))
         count = take(pending, len(self.state.slots))
-        made = await asyncio.to_thread(self._make, pending[:count])
+        made = await asyncio.to_thread(self._make, pending[:count], self._complete_until(count))
         book = self._book_upto(pending[:count])
         await asyncio.wrap_future(
             self._store.write_later(lambda txn: self._save(txn, made, book.to_value()))
@@ -138,11 +138,18 @@ class Cutter:
         self.cut_made.set()
         return count
 
-    def _make(self, pending: list[Pending]) -> Cut:
+    def _complete_until(self, count: int) -> GTime:
+        """The instant before which nothing came that stays outside the next `count` entries."""
+        if len(self.intake.pending) > count:
+            return self.intake.pending[count].entry.time
+        waiting_us = self.intake.waiting_since_us
+        return self._clock.now() if waiting_us is None else self._clock.at(waiting_us)
+
+    def _make(self, pending: list[Pending], time: GTime) -> Cut:
         return cut(
             self.state,
             pending,
-            time=self._clock.now(),
+            time=time,
             keys=self._keys,
             fresh_salt=lambda: os.urandom(32),
             stats_of=self._stats_of,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ledger.block import BlockHeader, RunHead
-from ledger.entry import CONTROL_SLOT, SALT_BYTES, Entry, audience_of, decode_entry
+from ledger.entry import CONTROL_SLOT, SALT_BYTES, Entry, GTime, audience_of, decode_entry
 from ledger.errors import ConflictError, FormatError, InputError, ProofError
 from ledger.feed import check_follows, feed_id_of_leaf
 from ledger.hashing import leaf_hash
@@ -24,13 +24,17 @@ RunHeads = dict[tuple[int, int], RunHead]  # by (height, audience)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotProof:
-    """A slot's whole part of the span: entries with leaf index and height, and its last summary."""
+    """A slot's whole part of the span: entries with leaf index and height, and its last summary.
+
+    `complete_until`: up to then, the feed says, everything that came stands in the span.
+    """
 
     slot: int
     entries: tuple[tuple[int, int, Entry], ...]
     descriptor: Entry
     descriptor_index: int
     last: Summary
+    complete_until: GTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +235,7 @@ def check_runs_asked_for(part: FeedPart, runs: RunHeads) -> None:
 def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: Leaves) -> SlotProof | None:
     """A slot over the whole span: each summary at its one legal index, each part whole."""
     previous: Summary | None = None
+    complete_until: GTime | None = None
     entries: list[tuple[int, int, Entry]] = []
     for header, run_head in slot_runs(part, slot, runs):
         if run_head is None or slot not in run_head.slots:
@@ -243,8 +248,8 @@ def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: Leaves) -> Sl
             found = [(index, header.height, leaves.entry(index)) for index in leaves.all_of(span)]
             check_part([item[2] for item in found], summary, previous)
             entries += found
-        previous = summary
-    if previous is None:
+        previous, complete_until = summary, entry.time
+    if previous is None or complete_until is None:
         return None
     descriptor = leaves.entry(previous.descriptor_index)
     check_is_descriptor(descriptor, slot)
@@ -254,6 +259,7 @@ def _check_slot(part: FeedPart, slot: int, runs: RunHeads, leaves: Leaves) -> Sl
         descriptor=descriptor,
         descriptor_index=previous.descriptor_index,
         last=previous,
+        complete_until=complete_until,
     )
 
 

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ledger.block import BlockHeader
-from ledger.entry import CONTROL_SLOT, PUBLIC_AUDIENCE, audience_of
+from ledger.entry import (
+    CONTROL_SLOT,
+    PUBLIC_AUDIENCE,
+    SALT_BYTES,
+    audience_of,
+    decode_entry,
+)
 from ledger.errors import UncheckableError
 from ledger.feed_store import (
     FeedName,
@@ -54,6 +60,33 @@ def choose_span(anchors: Sequence[tuple[int, int]], from_ms: int, to_ms: int) ->
         )
     # Block 0 as a base would save nothing: from there on a span shows the feed from its beginning.
     return Span(base=max(before, default=0) or None, last=min(after))
+
+
+def complete_span(
+    txn: Transaction, feed: FeedName, span: Span, *, later: Sequence[int], to_ms: int
+) -> Span:
+    """The span, made longer while the gateway had not put all that came up to `to_ms` into blocks.
+
+    later: anchored heights behind the span, ascending. Where even the last of them is behind, it is
+    the end: the verdict will say so.
+    """
+    last = span.last
+    for height in [span.last, *later]:
+        last = height
+        until_us = complete_until_us(txn, feed, height)
+        if until_us is None or until_us >= to_ms * 1000:
+            break
+    return Span(base=span.base, last=last)
+
+
+def complete_until_us(txn: Transaction, feed: FeedName, height: int) -> int | None:
+    """Up to when everything that came stands in this block and those before; None without a clock.
+
+    Wall time in microseconds, as the summary of the public control slot says it.
+    """
+    opened = open_public_run(txn, feed, height)
+    summary = opened.leaves[opened.head.summary_index(CONTROL_SLOT) - opened.head.first]
+    return decode_entry(summary[SALT_BYTES:]).time.wall_us
 
 
 def feed_part(

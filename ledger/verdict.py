@@ -36,6 +36,7 @@ class Code(StrEnum):
     CLOCK = "clock-quality"  # worst, unc_us
     NO_CLOCK = "no-clock"  # readings without wall time
     CLOCK_STEP = "clock-step"  # before_us, after_us
+    BEHIND = "behind"  # until_ms: what came after that, by the gateway's clock, may stand later
     LATE = "late"  # readings dated before the interval's bracket or behind it
     RETIRED = "retired"  # slot
     MISSING = "missing"  # feed, entries_max: before the feed's epoch began

@@ -17,6 +17,14 @@ from ledger.chain_proof import (
     decode_chain_part,
     verify_chain_part,
 )
+from ledger.chain_word import (
+    check_device_named,
+    check_enrolled_genesis,
+    check_interval,
+    check_key_in_force,
+    check_not_revoked,
+    check_recorded_descriptor,
+)
 from ledger.entry import (
     CONTROL_SLOT,
     KIND_CLOCK_STEP,
@@ -35,7 +43,6 @@ from ledger.errors import (
     UncheckableError,
 )
 from ledger.feed_proof import FeedProof, SlotProof, check_feed_part
-from ledger.hashing import leaf_hash, sha256
 from ledger.head import decode_head
 from ledger.proof_bundle import Bundle, FeedPart, Request, decode_bundle
 from ledger.proven_records import (
@@ -301,6 +308,7 @@ class _Judge:
         for slot, shown in sorted(feed.proof.slots.items()):
             if slot == CONTROL_SLOT:
                 self._describe_control(shown)
+                self._describe_backlog(shown, feed)
             else:
                 self._describe_slot(shown, feed)
 
@@ -309,6 +317,14 @@ class _Judge:
             if entry.kind == KIND_CLOCK_STEP:
                 before_us, after_us = _numbers(entry.body, 1, 3)
                 self._find(Code.CLOCK_STEP, before_us=before_us, after_us=after_us)
+
+    def _describe_backlog(self, shown: SlotProof, feed: _FeedChecked) -> None:
+        """Whether the gateway may hold more of the interval than it had put into blocks by then."""
+        until_us = shown.complete_until.wall_us
+        asked_us = min(self._request.to_ms, feed.upper.time_ms) * 1000
+        if until_us is not None and until_us < asked_us and feed.gateway.ended_ms is None:
+            gateway = feed.proof.claim.subject
+            self._find(Code.BEHIND, gateway=gateway, until_ms=until_us // 1000)
 
     def _describe_slot(self, shown: SlotProof, feed: _FeedChecked) -> None:
         entries = [entry for _, _, entry in shown.entries]
@@ -435,53 +451,6 @@ def _numbers(body: object, first: int, end: int) -> list[int | None]:
     items = body[first:end] if isinstance(body, list) else []
     found = [item if type(item) is int else None for item in items]
     return found + [None] * (end - first - len(found))
-
-
-def check_enrolled_genesis(proof: FeedProof, gateway: GatewayRecord) -> None:
-    """The feed begins with the genesis leaf that was enrolled."""
-    if leaf_hash(proof.genesis_leaf) != gateway.genesis_hash:
-        raise ProofError("the feed's genesis is not the enrolled one")
-
-
-def check_interval(request: Request, lower: LogLeaf | None, upper: LogLeaf) -> None:
-    """The asked interval lies between the two anchors, in the chain's own time."""
-    if upper.time_ms < request.to_ms:
-        raise UncheckableError("the last block was anchored before the interval ends")
-    if lower is not None and lower.time_ms > request.from_ms:
-        raise UncheckableError("the block before the span was anchored after it begins")
-
-
-def check_not_revoked(gateway: GatewayRecord, upper: LogLeaf) -> None:
-    """The head was anchored before its key was revoked; the dates are the chain's."""
-    if gateway.ended_ms is None or gateway.ended_ms > upper.time_ms:
-        return
-    # What retires a gateway may stand in one chain block with its last anchor.
-    if not gateway.retired or gateway.ended_ms < upper.time_ms:
-        raise ProofError("the head was anchored after its key was revoked or its gateway retired")
-
-
-def check_key_in_force(signed_by: KeyPeriod, upper: LogLeaf) -> None:
-    """The head was anchored while its key was the feed's; at the moment of a change both are."""
-    if upper.time_ms < signed_by.from_ms:
-        raise ProofError("the head was anchored before its key was the feed's")
-    if signed_by.to_ms is not None and signed_by.to_ms < upper.time_ms:
-        raise ProofError("the head was anchored after another key had followed its own")
-
-
-def check_device_named(shown: SlotProof, device_id: str) -> None:
-    """The slot's descriptor is of the device that was asked for."""
-    body = shown.descriptor.body
-    if not isinstance(body, list) or len(body) < 3 or body[1] != device_id:
-        raise ProofError(f"slot {shown.slot} describes another device")
-
-
-def check_recorded_descriptor(shown: SlotProof, row: DeviceRow) -> None:
-    """Where the slot begins inside the span, it begins with the descriptor that was recorded."""
-    first = next((entry for _, _, entry in shown.entries), None)
-    if first is None or first.srcseq:
-        return
-    if sha256(encode(first.body)) != row.descriptor_hash:
-        raise ProofError(f"slot {row.slot}: the descriptor is not the recorded one")
 
 
 def check_statement(statement: BlockStatement, proof: FeedProof) -> None:

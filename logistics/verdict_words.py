@@ -135,6 +135,10 @@ _WORDS: Final[dict[Code, Callable[[Values], str]]] = {
         f"{v['channel']}: {v['readings']} readings came before any clock was known."
     ),
     Code.CLOCK_STEP: _clock_step,
+    Code.BEHIND: lambda v: (
+        f"Gateway {v['gateway']} had put what came up to {moment_words(v['until_ms'])} into "
+        "blocks; what came after that may stand in later ones, which are not shown."
+    ),
     Code.LATE: lambda v: (
         f"{v['channel']}: {v['readings']} readings are dated outside their anchors."
     ),

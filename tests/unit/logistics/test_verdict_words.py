@@ -63,6 +63,11 @@ SAID: list[tuple[Code, dict[str, Any], str]] = [
     (Code.CLOCK, {"channel": "t", "worst": 3, "unc_us": 1_000_000}, "times by satellite time"),
     (Code.NO_CLOCK, {"channel": "t", "readings": 5}, "t: 5 readings came before any clock"),
     (Code.CLOCK_STEP, {"before_us": 0, "after_us": -2_500_000}, "clock was set by -2.5 s"),
+    (
+        Code.BEHIND,
+        {"gateway": "cold-room", "until_ms": START_MS},
+        "Gateway cold-room had put what came up to 2026-11-23 06:00:00 UTC into blocks; what",
+    ),
     (Code.LATE, {"channel": "t", "readings": 2}, "t: 2 readings are dated outside"),
     (Code.RETIRED, {"channel": "t"}, "t: the channel was retired"),
     (
