@@ -11,8 +11,9 @@ from pathlib import Path
 from gateway.demo.account import Row, table
 from gateway.demo.lies import tell_lies
 from gateway.demo.play import TITLE, Outcome, Play
+from gateway.demo.ports import free_port
 from gateway.demo.recordings import replay
-from gateway.demo.stage import Stage, free_port, wait_for_port, wharf
+from gateway.demo.stage import Stage, wait_for_port, wharf
 from gateway.demo.watch import EventFile
 from ledger.verify import verify_bundle
 from logistics.verdict_words import verdict_lines

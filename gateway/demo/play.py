@@ -30,10 +30,10 @@ from gateway.demo.cast import (
     fleet,
     gateway_toml,
 )
+from gateway.demo.ports import free_port
 from gateway.demo.stage import (
     DemoError,
     Stage,
-    free_port,
     run_wharf,
     start_broker,
     token_environment,

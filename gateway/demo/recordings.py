@@ -8,7 +8,8 @@ from typing import Any, Final
 from firmware_bridge.captures import FILE_NAME, Capture, load, to_toml
 from gateway.demo.cast import COLD_STORE, Actor
 from gateway.demo.play import Play
-from gateway.demo.stage import DemoError, free_port, start_broker
+from gateway.demo.ports import free_port
+from gateway.demo.stage import DemoError, start_broker
 from ledger.verify import verify_bundle
 from logistics.verdict_words import verdict_lines
 

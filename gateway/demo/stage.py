@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Final
 
 from firmware_bridge.errors import KeyHolderError
 from firmware_bridge.keys.softhsm import CONF_VARIABLE, SoftToken, make_token, softhsm_module
+from gateway.demo.ports import free_port
 from gateway.errors import GatewayError
 
 READY_S: Final = 20.0
@@ -129,24 +129,6 @@ async def run_wharf(*arguments: str, environment: dict[str, str] | None = None) 
         said = errors.decode(errors="replace").strip()
         raise DemoError(f"wharf {arguments[0]} {arguments[1]} failed: {said[-400:]}")
     return output.decode().strip()
-
-
-def free_port() -> int:
-    """A free TCP port on loopback, below the range of outgoing connections."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _given:
-                _given.add(port)
-                return port
-    raise DemoError("no free port on loopback")
-
-
-_given: set[int] = set()
 
 
 def token_for(stage: Stage, name: str) -> SoftToken | None:

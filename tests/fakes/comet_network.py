@@ -3,9 +3,7 @@
 import asyncio
 import itertools
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -30,27 +28,15 @@ from consortium.transaction import (
     new_transaction,
     sign_transaction,
 )
+from gateway.demo.ports import free_ports
 from ledger.chain_genesis import Genesis
 from ledger.feed import AnchorItem
 from ledger.hashing import sha256
 from tests.fakes.chain_process import WHARF
 from tests.fakes.gateway_feed import GatewayFeed
 
-PORTS = range(12_000, 32_000)  # below the range of outgoing connections, or a race is lost
 CHAIN_ID = "wharf-net"
 _COUNT = itertools.count()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody holds now."""
-    found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 def children(pid: int) -> dict[int, str]:

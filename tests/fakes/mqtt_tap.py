@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 
 PUBLISH, PUBACK = 3, 4
 

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import Future
 
 from gateway.demo.cable import Cable
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 
 
 class PulledLine:

@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.demo.ports import free_ports
+
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 MODULE_NAME = "libtpm2_pkcs11.so.1"
 MODULE_FOLDERS = ("x86_64-linux-gnu", "aarch64-linux-gnu", "arm-linux-gnueabihf")
@@ -42,19 +44,6 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{what}: nothing in {START_S_MAX} s"
         time.sleep(0.01)
-
-
-def free_port_pair() -> int:
-    """A port that is free together with the next one, which a TPM's control channel takes."""
-    for port in range(21_000 + os.getpid() % 5_000 * 2, 32_000, 2):
-        try:
-            for number in (port, port + 1):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no pair of free ports")
 
 
 def listens(port: int) -> bool:
@@ -88,7 +77,7 @@ class SoftTpm:
 
     def on(self) -> None:
         """Power on: a start after a loss of power, as the TPM sees it."""
-        port = free_port_pair()
+        port, _ = free_ports(2)  # the next one is the control channel's
         self._tpm = _quiet(
             [
                 program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={self.state}",

@@ -23,7 +23,8 @@ from consortium.membership import admit_party, enrol_for_party
 from consortium.plugs import reader_key
 from consortium.read_model import ReadModel
 from firmware_bridge.keys.softhsm import CONF_VARIABLE, SoftToken, make_token
-from gateway.demo.stage import free_port, wharf
+from gateway.demo.ports import free_port
+from gateway.demo.stage import wharf
 from ledger.hashing import sha256
 from ledger.sealed import reader_public
 

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from gateway.demo.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "first-gateway.md"
 TIMEOUT_S = 120
@@ -19,12 +20,6 @@ TIMEOUT_S = 120
 def commands() -> list[str]:
     """The page's bash blocks; the installing ones are `sh`, for a machine that is blank."""
     return re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -4,23 +4,17 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 from firmware_bridge.codecs.probe import encode_w1_slave
+from gateway.demo.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "keep-a-gateway-healthy.md"
 TIMEOUT_S = 60
 NINE_DEGREES = 9 * 16  # in sixteenths
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(port: int, path: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firmware_bridge.codecs.probe import encode_w1_slave
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 from ledger.entry import KIND_BOOT, KIND_HEALTH, KIND_SUMMARY
 from tests.fakes.publisher import connected_client, payload_of
 from tests.fakes.stores import public_entries

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.demo.account import read_sent
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 from tests.fakes.yard import Device, Program, Yard, until
 
 IMEIS = {"truck-1": "356307042441013", "truck-2": "356307042441021"}

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.demo.account import Row, Sent, account, read_sent
 from gateway.demo.cast import Channel
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 from logistics.reading import GapReason
 from tests.fakes.pulled_line import PulledLine
 from tests.fakes.yard import Device, GatewayBox, Program, Yard, until

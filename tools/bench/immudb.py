@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tools.bench.mqtt_load import free_port, is_listening
+from gateway.demo.ports import free_port
+from tools.bench.mqtt_load import is_listening
 from tools.bench.processes import wait_until
 from tools.bench.session import BenchError, Session
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.demo.ports import free_port
 from tools.bench.processes import wait_until
 from tools.bench.session import BenchError, Session
 
@@ -16,13 +17,6 @@ OURS_TO_SAY: Final = ("listener", "allow_anonymous", "password_file", "log_dest"
 UNACKNOWLEDGED_MAX: Final = 400
 PUBACK_BYTES: Final = 4
 KEEP_ALIVE_S: Final = 120  # as long as the broker allows
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:

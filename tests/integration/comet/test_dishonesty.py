@@ -18,10 +18,11 @@ from consortium.comet.files import NODE_FOLDER, make_node_keys
 from consortium.comet.founding import Places, write_config
 from consortium.comet.rpc import time_ns
 from consortium.config import GENESIS_NAME, read_config
+from gateway.demo.ports import free_ports
 from ledger.canonical import encode
 from tests.fakes import replay
 from tests.fakes.anchoring import Gateway
-from tests.fakes.comet_network import CometNetwork, Organisation, free_ports
+from tests.fakes.comet_network import CometNetwork, Organisation
 
 ALL = (0, 1, 2, 3)
 LYING = str(Path(__file__).parents[2] / "fakes" / "lying")

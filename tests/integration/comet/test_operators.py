@@ -10,9 +10,10 @@ from typing import Any
 
 from consortium.comet.backup import MARGIN_BLOCKS
 from consortium.comet.files import NODE_FOLDER, address_hex, read_node_keys
+from gateway.demo.ports import free_ports
 from tests.fakes.anchoring import Gateway
 from tests.fakes.chain_process import wharf
-from tests.fakes.comet_network import CometNetwork, Organisation, free_ports
+from tests.fakes.comet_network import CometNetwork, Organisation
 from tests.fakes.voting import change_power
 
 ALL = (0, 1, 2, 3)

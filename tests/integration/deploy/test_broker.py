@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.raspberrypi.installer import broker
+from gateway.demo.ports import free_port
 from tests.fakes.bare_machine import BareMachine
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "raspberrypi" / "mosquitto.conf"
@@ -25,12 +26,6 @@ include_dir {folder}/conf.d
 """
 # Started by root it would become a user that cannot enter a test's folder.
 STAY = "user root\n"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -14,12 +14,7 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.devices import Arrival
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from gateway.demo.ports import free_port
 
 
 def mono_us() -> int:

@@ -14,7 +14,7 @@ from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.errors import SpecError, TransportError
 from firmware_bridge.hubs import Hubs
 from firmware_bridge.transports.tcp_server import STRANGERS_MAX
-from gateway.demo.stage import free_port
+from gateway.demo.ports import free_port
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/drivers/teltonika.json").read_text())
 PLACE = next(case for case in VECTORS["cases"] if case["name"] == "8 with a place")

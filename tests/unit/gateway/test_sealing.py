@@ -16,13 +16,15 @@ from gateway.config import SealConfig
 from gateway.errors import IdentityError
 from gateway.sealing import RETRY_S_MAX, OpenSigner, stats_of
 from gateway.slots import book_from_value
+from ledger import prove
 from ledger.entry import KIND_TELEMETRY, Entry, GTime
 from ledger.errors import StoreError
 from ledger.feed_store import get_header, get_state, get_value
 from ledger.head import NO_HEAD
 from ledger.mirror import open_held_run, open_public_run
+from ledger.prove import Span, complete_span
 from logistics.reading import Gap, GapReason, Telemetry, stats
-from tests.fakes.gateway_parts import Box, MemorySigner
+from tests.fakes.gateway_parts import Box, MemorySigner, arrival, celsius
 from tests.fakes.virtual_time import now_s, settled, virtual_time
 
 
@@ -111,6 +113,55 @@ async def test_blocks_follow_each_other_and_leave_nothing_pending(tmp_path: Path
     assert state == box.cutter.state
     assert headers[2].jseq_end == box.journal.next_jseq - 1
     box.close()
+
+
+@virtual_time
+async def test_a_block_says_up_to_when_everything_that_came_is_in_it_or_before(
+    tmp_path: Path,
+) -> None:
+    box = Box(tmp_path)
+    await box.block(1)
+    assert box.clock.wall_us == complete_until_us(box, 0)
+    # One entry is left outside: the block is complete up to that one.
+    await box.read(3)
+    left = box.intake.pending[-1]
+    box.clock.advance(5)
+    await box.cutter._cut_one(len(box.intake.pending) - 1)
+    assert left.entry.time.wall_us == complete_until_us(box, 1)
+    # What was taken and is not durable yet counts as outside, too.
+    await box.cutter.cut_all()
+    taken_us = box.clock.wall_us
+    await box.intake.put(arrival(celsius(), mono_us=box.clock.mono_us))
+    box.clock.advance(5)
+    await box.cutter.cut_all()
+    assert taken_us == complete_until_us(box, 3)
+    box.close()
+
+
+@virtual_time
+async def test_a_proof_reaches_so_far_that_the_asked_interval_is_in_blocks(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    await box.block(1)
+    asked_ms = box.clock.wall_us // 1000
+    await box.intake.put(arrival(celsius(), mono_us=box.clock.mono_us - 1_000_000))
+    await box.cutter.cut_all()  # anchored behind the interval, and still without that reading
+    await box.block(0)
+    await box.block(0)
+
+    def span(first: int, later: list[int], to_ms: int = asked_ms) -> int:
+        return box.store.read(
+            lambda txn: complete_span(
+                txn, box.feed, Span(base=None, last=first), later=later, to_ms=to_ms
+            )
+        ).last
+
+    assert [0, 2, 2] == [span(0, [1, 2, 3]), span(1, [2, 3]), span(1, [2])]
+    assert 3 == span(1, [2, 3], asked_ms + 60_000)  # behind even there: the verdict says so
+    box.close()
+
+
+def complete_until_us(box: Box, height: int) -> int | None:
+    return box.store.read(lambda txn: prove.complete_until_us(txn, box.feed, height))
 
 
 @virtual_time

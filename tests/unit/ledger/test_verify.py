@@ -61,7 +61,18 @@ def test_what_a_reader_has_to_know_is_found() -> None:
     assert {
         Code.DEVELOPMENT_KEY, Code.ONE_PARTY, Code.VALIDATORS, Code.CLOCK, Code.KEY, Code.COMPLETE,
         Code.ANCHORED, Code.OPENED, Code.NOT_OPENED, Code.MIRRORED, Code.FROM_BEGINNING,
+        Code.BEHIND,  # its last block was cut long before it was anchored
     } == codes  # fmt: skip
+
+
+def test_a_gateway_that_had_not_put_the_whole_interval_into_blocks_is_named() -> None:
+    bundle = SCENE.bundle(last=4)
+    (behind,) = verdict(bundle).values(Code.BEHIND)
+    until_ms = behind["until_ms"]
+    assert START_MS < until_ms < bundle.request.to_ms
+    for to_ms, found in ((until_ms, 0), (until_ms + 1, 1)):
+        request = replace(bundle.request, to_ms=to_ms)
+        assert found == len(verdict(replace(bundle, request=request)).values(Code.BEHIND))
 
 
 def test_without_a_trust_root_nothing_is_proven() -> None:
