@@ -12,11 +12,13 @@ import grpc
 
 from consortium.errors import ChainUnavailableError, MalformedError
 from consortium.tls import check_pinned
+from consortium.transaction import fields
 from consortium.wire import (
     ANSWER_BYTES_MAX,
     CHAIN_SERVICE,
     GOSSIP_SERVICE,
     OPERATOR_SERVICE,
+    PAGES_SERVICE,
     TLS_NAME,
     ChainStatus,
     Submitted,
@@ -191,3 +193,54 @@ class OperatorClient:
         return await _call(
             self._channel, OPERATOR_SERVICE, method, request=request, timeout_s=self._timeout_s
         )
+
+
+class PagesClient:
+    """The pages' door: a unix socket in the chain machine's home folder."""
+
+    def __init__(self, socket_path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._channel.close()
+
+    async def _ask(self, method: str, *request: object, more_s: float = 0) -> Any:
+        return await _call(
+            self._channel,
+            PAGES_SERVICE,
+            method,
+            request=request,
+            timeout_s=self._timeout_s + more_s,
+        )
+
+    async def follow(
+        self, after: int, *, limit: int = 200, wait_ms: int = 0
+    ) -> tuple[int, list[tuple[int, list[Any]]]]:
+        """(newest number, [(number, item)]) behind a number (`consortium.followed`), in the one
+        order; waits so long while there is none. Raises ConsortiumError subclasses.
+        """
+        answer = await self._ask("Follow", after, limit, wait_ms, more_s=wait_ms / 1000)
+        newest, rows = fields(answer, int, list)
+        return newest, [(number, item) for number, item in (fields(r, int, list) for r in rows)]
+
+    async def status(self) -> ChainStatus:
+        """How the chain stands."""
+        return status_from_value(await self._ask("Status"))
+
+    async def party_id(self) -> bytes:
+        """The organisation in whose name `send` signs."""
+        return _bytes(await self._ask("Party"))
+
+    async def submit(self, transaction: bytes) -> Submitted:
+        """Fate of a transaction that somebody signed; after ChainUnavailableError send it again."""
+        return submitted_from_value(await self._ask("Submit", transaction))
+
+    async def send(self, kind: int, body: Sequence[object], *, nonce: bytes) -> Submitted:
+        """Fate of a transaction that the machine signs with its party's key. nonce: 16 random
+        bytes, the same when it is sent again.
+        """
+        return submitted_from_value(await self._ask("Send", kind, list(body), nonce))

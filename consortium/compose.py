@@ -40,11 +40,12 @@ from consortium.server import (
     STOP_GRACE_S,
     Method,
     make_server,
-    start_operator_server,
+    start_local_server,
 )
 from consortium.state_store import BlockStore, StateStore
 from consortium.tls import certificate_digest
 from consortium.transaction import NONCE_BYTES, fields
+from consortium.wire import OPERATOR_SERVICE, PAGES_SERVICE
 from ledger.chain_genesis import Genesis, decode_genesis
 from ledger.errors import InputError
 
@@ -67,6 +68,7 @@ class Plugins:
     heads: HeadSource | None = None
     statements: StatementSource | None = None
     operator_methods: Mapping[str, Method] = field(default_factory=dict)
+    pages_methods: Mapping[str, Method] = field(default_factory=dict)
     chain_methods: Mapping[str, Method] = field(default_factory=dict)
     tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     numbers: Callable[[], Mapping[str, int]] = dict  # for Prometheus (`consortium.metrics.HELP`)
@@ -306,7 +308,11 @@ async def _run_open(
     server, port = _tls_server(config, node, plugins)
     methods = _operator_methods(config, node, party) | dict(plugins.operator_methods)
     methods |= _network_methods(engine.network)
-    operator_server = await start_operator_server(config.operator_socket, methods)
+    local_servers = [
+        await start_local_server(config.operator_socket, OPERATOR_SERVICE, methods),
+        await start_local_server(config.pages_socket, PAGES_SERVICE, plugins.pages_methods),
+    ]
+    servers = [server, *local_servers]
     await server.start()
     close_metrics = _serve_metrics(
         config, lambda: {**_numbers(node, engine.network), **plugins.numbers()}
@@ -321,13 +327,14 @@ async def _run_open(
                 await engine.ready.wait()
             ready(port)
             await stop.wait()
-            await asyncio.gather(server.stop(STOP_GRACE_S), operator_server.stop(STOP_GRACE_S))
+            await asyncio.gather(*(item.stop(STOP_GRACE_S) for item in servers))
             for task in running:
                 task.cancel()
     finally:
         close_metrics()
-        await asyncio.gather(server.stop(None), operator_server.stop(None))
+        await asyncio.gather(*(item.stop(None) for item in servers))
         config.operator_socket.unlink(missing_ok=True)
+        config.pages_socket.unlink(missing_ok=True)
         if plugins.aclose is not None:
             await plugins.aclose()
 

@@ -19,6 +19,7 @@ VALIDATOR_STATE_NAME: Final = "validator_state.cbor"
 CERTIFICATE_NAME: Final = "tls_certificate.pem"
 TLS_KEY_NAME: Final = "tls_key.pem"
 OPERATOR_SOCKET_NAME: Final = "operator.sock"
+PAGES_SOCKET_NAME: Final = "pages.sock"
 LOCK_NAME: Final = "lock"
 PARTY_ID_NAME: Final = "party_id"  # of a party whose key is not the one of genesis
 PAIR_LOCK_NAME: Final = "pair.lock"
@@ -84,6 +85,11 @@ class ChainConfig:
     def operator_socket(self) -> Path:
         """The operator endpoint's socket."""
         return self.home / OPERATOR_SOCKET_NAME
+
+    @property
+    def pages_socket(self) -> Path:
+        """Where a portal asks."""
+        return self.home / PAGES_SOCKET_NAME
 
 
 _RANGES: Final = {

@@ -211,6 +211,13 @@ class ChainNode:
         )
         return [list(place) for place in places]
 
+    async def accepted(self, first: int, limit: int) -> list[tuple[int, int, int, bytes]]:
+        """(height, index in the block, chain time ms, bytes) of accepted transactions from a number
+        on, in chain order.
+        """
+        log = self._open_log
+        return await self.on_thread(lambda: log.accepted(first, limit))
+
     def status(self) -> ChainStatus:
         """How the chain stands."""
         proven = self.engine.proven

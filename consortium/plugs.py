@@ -14,8 +14,10 @@ from consortium.configuration_shelf import ConfigurationShelf
 from consortium.errors import ConfigError
 from consortium.feeds import FeedRoom, FeedSession
 from consortium.file_keys import write_private
+from consortium.followed import FOLLOWED_NAME, FollowedItems
 from consortium.node import ChainNode
 from consortium.peers import Channel, PeerCounts, PeerDesk
+from consortium.pages_desk import PagesDesk
 from consortium.proving import Prover
 from consortium.read_model import OpenedBlock, OpenedEntry, ReadModel
 from consortium.site_desk import SiteDesk
@@ -58,12 +60,15 @@ async def plug_in(parts: NodeParts) -> Plugins:
     home = parts.config.home
     store = Store(home / FEEDS_NAME)
     model = ReadModel(home / READ_MODEL_NAME)
-    room = FeedRoom(
-        store,
-        parts.node,
-        reader_secret=reader_secret(home),
-        on_opened=lambda opened: model.add_block(opened_block(opened)),
-    )
+    followed = FollowedItems(home / FOLLOWED_NAME, genesis=parts.node.genesis_bytes())
+    pages = PagesDesk(followed, parts.node, parts.party)
+
+    def on_opened(opened: OpenedRun) -> None:
+        block = opened_block(opened)
+        model.add_block(block)
+        followed.add_run(block)
+
+    room = FeedRoom(store, parts.node, reader_secret=reader_secret(home), on_opened=on_opened)
     room.on_change(parts.poke)
     shelf = ConfigurationShelf(store, parts.node, room.key_of)
     room.notice_for = shelf.notice
@@ -79,6 +84,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
     async def aclose() -> None:
         store.close()
         model.close()
+        followed.close()
 
     async def keep_anchored() -> None:
         while True:
@@ -87,7 +93,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
             await asyncio.sleep(ANCHORED_POLL_S)
 
     async def open_runs() -> None:
-        await asyncio.to_thread(room.feed_again, model.heights())
+        await asyncio.to_thread(room.feed_again, _held_by_both(model, followed))
         await room.open_runs()
 
     return Plugins(
@@ -96,8 +102,9 @@ async def plug_in(parts: NodeParts) -> Plugins:
         heads=room,
         statements=room,
         operator_methods={"Prove": prove, "Site": SiteDesk(store, parts.node).site},
+        pages_methods=pages.methods(),
         chain_methods=shelf.methods(),
-        tasks=[open_runs, keep_anchored],
+        tasks=[open_runs, keep_anchored, pages.keep_order],
         aclose=aclose,
     )
 
@@ -145,6 +152,12 @@ def peer_numbers(counts: PeerCounts) -> dict[str, int]:
         "peers_cut_off": counts.cut_off,
         "peers_displaced": counts.displaced,
     }
+
+
+def _held_by_both(model: ReadModel, followed: FollowedItems) -> dict[tuple[bytes, int, int], int]:
+    """Up to where neither needs an opened run again."""
+    ours, theirs = model.heights(), followed.heights()
+    return {key: min(ours[key], theirs[key]) for key in ours.keys() & theirs.keys()}
 
 
 def _note_anchored(node: ChainNode, model: ReadModel, feed_id: bytes) -> None:

@@ -1,4 +1,5 @@
-"""The two doors of a chain machine: TLS for gateways and parties, a unix socket for its operator.
+"""The doors of a chain machine: TLS for gateways and parties, unix sockets for its operator and for
+pages.
 
 Messages are raw bytes of canonical CBOR (`consortium.wire`); gossip is a stream of messages that
 belong to whoever is plugged in as `GossipPort`.
@@ -26,7 +27,6 @@ from consortium.transaction import fields
 from consortium.wire import (
     ANSWER_BYTES_MAX,
     CHAIN_SERVICE,
-    OPERATOR_SERVICE,
     REQUEST_BYTES_MAX,
     SELECT_ANCHOR_FROM_HEIGHT,
     decode_request,
@@ -128,17 +128,19 @@ def make_server(
     return server, port
 
 
-async def start_operator_server(
-    socket_path: Path, methods: Mapping[str, Method]
+async def start_local_server(
+    socket_path: Path, service: str, methods: Mapping[str, Method]
 ) -> grpc.aio.Server:
-    """A started server on a unix socket that only this user may open."""
+    """A started server on a unix socket that only this user may open; raises ConfigError or
+    LocalError.
+    """
     if len(os.fsencode(socket_path)) > UNIX_PATH_BYTES_MAX:
         raise ConfigError(
             f"{socket_path}: longer than {UNIX_PATH_BYTES_MAX} bytes; choose a shorter home"
         )
     _remove_stale(socket_path)
     server = grpc.aio.server(options=[("grpc.max_send_message_length", ANSWER_BYTES_MAX)])
-    server.add_generic_rpc_handlers((_service(OPERATOR_SERVICE, methods),))
+    server.add_generic_rpc_handlers((_service(service, methods),))
     # The folder is 0700 already; the mask makes the socket itself 0600.
     mask = os.umask(0o177)
     try:

@@ -38,6 +38,7 @@ _DATABASES: Final = (
     *("tiles", "stale", "keys"),  # the map
     *("leaves", "nodes", "index"),  # the log
     *("marks", "expiry", "changes"),
+    "accepted",  # transactions in the order of acceptance; begins where a store of before had none
 )
 _SCHEMA, _GENESIS = b"schema", b"genesis"
 
@@ -92,7 +93,8 @@ class StateStore:
             databases=_DATABASES,
         )
         self._meta, self._tiles, self._stale, self._keys, *rest = opened
-        self._leaves, self._nodes, self._index, self._marks, self._expiry, self._changes = rest
+        self._leaves, self._nodes, self._index, self._marks, self._expiry, self._changes = rest[:-1]
+        self._accepted = rest[-1]
         self._load_tile = lru_cache(TILES_CACHED)(self._read_tile)
         self._map = StateMap()
 
@@ -242,6 +244,10 @@ class StateStore:
             place = _place(leaf.record)
             if place:
                 lmdb_txn.put(place + _u64(index), _u64(leaf.time_ms), db=self._index)
+        number = lmdb_txn.stat(self._accepted)["entries"]
+        for offset, (at, time_ms, data) in enumerate(outcome.accepted):
+            row = encode([outcome.height, at, time_ms, data])
+            lmdb_txn.put(_u64(number + offset), row, db=self._accepted)
         for mark, until in outcome.marks.items():
             self._put_mark(lmdb_txn, mark, until)
         self._drop_expired(lmdb_txn, outcome.height)
@@ -285,6 +291,20 @@ class StateStore:
         with self._env.begin(db=self._leaves) as lmdb_txn:
             found = lmdb_txn.get(_u64(index))
         return None if found is None else bytes(found)
+
+    def accepted(self, first: int, limit: int) -> list[tuple[int, int, int, bytes]]:
+        """(height, index in the block, chain time ms, bytes) of accepted transactions from a number
+        on, in order.
+        """
+        found = []
+        with self._env.begin(db=self._accepted) as lmdb_txn:
+            for number in range(first, first + limit):
+                row = lmdb_txn.get(_u64(number))
+                if row is None:
+                    break
+                height, index, time_ms, data = decode(row)
+                found.append((height, index, time_ms, data))
+        return found
 
     def node(self, level: int, index: int) -> bytes:
         """Hash of a complete subtree of the log (a `ledger.merkle.NodeReader`)."""

@@ -29,6 +29,7 @@ from ledger.errors import InputError
 CHAIN_SERVICE: Final = "wharfinger.v1.Chain"
 GOSSIP_SERVICE: Final = "wharfinger.v1.Gossip"
 OPERATOR_SERVICE: Final = "wharfinger.v1.Operator"
+PAGES_SERVICE: Final = "wharfinger.v1.Pages"
 TLS_NAME: Final = "chain.wharfinger.internal"  # the certificate's name; clients pin its digest
 REQUEST_BYTES_MAX: Final = 1 << 20
 ANSWER_BYTES_MAX: Final = 64 << 20

@@ -126,6 +126,11 @@ class Application:
             puts=draft.puts,
             leaves=tuple(leaves),
             marks=draft.new_marks,
+            accepted=tuple(
+                (index, time_ms, data)
+                for index, (data, result) in enumerate(zip(txs, results, strict=True))
+                if result.records
+            ),
         )
         return FinalizedBlock(
             results=tuple(results),

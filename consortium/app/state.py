@@ -123,13 +123,18 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """All that a block changes: what a store has to write in one transaction."""
+    """All that a block changes: what a store has to write in one transaction.
+
+    accepted: (index in the block, chain time in ms, bytes) of every transaction that changed
+    something. In no hash: pages are built of them.
+    """
 
     height: int
     state: ChainState
     puts: Mapping[bytes, bytes]
     leaves: tuple[LogLeaf, ...]
     marks: Mapping[bytes, int | None]
+    accepted: tuple[tuple[int, int, bytes], ...] = ()
 
 
 def genesis_state(genesis: Genesis) -> ChainState:

@@ -49,7 +49,7 @@ def parts(home: Path) -> NodeParts:
     """The parts that a plug takes, a node that knows no gateway."""
     node = SimpleNamespace(
         get=lambda *_: None, enrolled_feeds=list, is_enrolled=lambda _: False,
-        genesis=SimpleNamespace(chain_id="wharf-test"),
+        genesis=SimpleNamespace(chain_id="wharf-test"), genesis_bytes=lambda: b"genesis",
     )  # fmt: skip  # two lines of answers
     make_certificate(home / CERTIFICATE_NAME, home / TLS_KEY_NAME, datetime.now(UTC))
     server = SimpleNamespace(sessions_max=200)
