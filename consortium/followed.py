@@ -5,14 +5,14 @@ The order is kept in a file of its own, because two orders would give two sets o
 is rebuilt follows the same numbers again. An item is never changed and never moved.
 
     item        = [ 0, genesis: bstr ] / [ 1, transaction ] / [ 2, run ]
-    transaction = [ number, height, index in its block, chain time ms, bytes ]
+    transaction = [ number, height, index in its block, chain time ms, bytes, [* log record] ]
     run         = [ feed-id, epoch, height, audience, first-index, [* entry] ]
     entry       = [ kind, slot, gtime, srcseq, body ]
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class FollowedItems:
             self._db.execute("COMMIT")
         return added
 
-    def add_transactions(self, first: int, rows: list[tuple[int, int, int, bytes]]) -> None:
+    def add_transactions(self, first: int, rows: Sequence[Sequence[Any]]) -> None:
         """Adds accepted transactions, the first of which has this number; known ones stay."""
         numbered = list(enumerate(rows, first))
         items = [(f"tx-{n}", [ITEM_TRANSACTION, [n, *row]]) for n, row in numbered]

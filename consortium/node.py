@@ -211,9 +211,9 @@ class ChainNode:
         )
         return [list(place) for place in places]
 
-    async def accepted(self, first: int, limit: int) -> list[tuple[int, int, int, bytes]]:
-        """(height, index in the block, chain time ms, bytes) of accepted transactions from a number
-        on, in chain order.
+    async def accepted(self, first: int, limit: int) -> list[list[Any]]:
+        """[height, index in the block, chain time ms, bytes, log records] of accepted transactions
+        from a number on, in chain order.
         """
         log = self._open_log
         return await self.on_thread(lambda: log.accepted(first, limit))

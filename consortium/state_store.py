@@ -245,9 +245,10 @@ class StateStore:
             if place:
                 lmdb_txn.put(place + _u64(index), _u64(leaf.time_ms), db=self._index)
         number = lmdb_txn.stat(self._accepted)["entries"]
-        for offset, (at, time_ms, data) in enumerate(outcome.accepted):
-            row = encode([outcome.height, at, time_ms, data])
-            lmdb_txn.put(_u64(number + offset), row, db=self._accepted)
+        for item in outcome.accepted:
+            row = [outcome.height, item.index, item.time_ms, item.data, list(item.records)]
+            lmdb_txn.put(_u64(number), encode(row), db=self._accepted)
+            number += 1
         for mark, until in outcome.marks.items():
             self._put_mark(lmdb_txn, mark, until)
         self._drop_expired(lmdb_txn, outcome.height)
@@ -292,18 +293,17 @@ class StateStore:
             found = lmdb_txn.get(_u64(index))
         return None if found is None else bytes(found)
 
-    def accepted(self, first: int, limit: int) -> list[tuple[int, int, int, bytes]]:
-        """(height, index in the block, chain time ms, bytes) of accepted transactions from a number
-        on, in order.
+    def accepted(self, first: int, limit: int) -> list[list[Any]]:
+        """[height, index in the block, chain time ms, bytes, log records] of accepted transactions
+        from a number on, in order.
         """
-        found = []
+        found: list[list[Any]] = []
         with self._env.begin(db=self._accepted) as lmdb_txn:
             for number in range(first, first + limit):
                 row = lmdb_txn.get(_u64(number))
                 if row is None:
                     break
-                height, index, time_ms, data = decode(row)
-                found.append((height, index, time_ms, data))
+                found.append(decode(row))
         return found
 
     def node(self, level: int, index: int) -> bytes:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from portal.errors import MissingExtraError, PortalError
+
+if TYPE_CHECKING:
+    from portal.compose import PortalConfig
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 LIVE_EXAMPLE = "example: wharf portal live --events demo/events.jsonl --port 8080"
+RUN_EXAMPLE = "example: wharf portal run --node ~/chain --home ~/portal --port 8080"
+REBUILD_EXAMPLE = "example: wharf portal rebuild --node ~/chain --home ~/portal"
+INVITE_EXAMPLE = (
+    "example: wharf portal invite 'Li Na' --role warehouse --node ~/chain --home ~/portal"
+)
 REPORT_EXAMPLE = "example: wharf portal report --events demo/events.jsonl -o report.html"
 
 
@@ -27,10 +38,119 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     live.add_argument("--print-url", action="store_true", help="print the page's address")
     live.set_defaults(run=run_live)
 
+    _add_run(verbs)
+    _add_rebuild(verbs)
+    _add_invite(verbs)
+
     report = verbs.add_parser("report", help="write one HTML file", epilog=REPORT_EXAMPLE)
     report.add_argument("--events", type=Path, required=True, help="file of JSON lines")
     report.add_argument("-o", "--output", type=Path, required=True, help="HTML file to write")
     report.set_defaults(run=run_report)
+
+
+def _add_home(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--home", type=Path, required=True, metavar="DIR", help="its own folder")
+    parser.add_argument(
+        "--node", type=Path, required=True, metavar="DIR", help="the chain machine's folder"
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://... for everything (default: SQLite files in its folder)",
+    )
+
+
+def _add_run(verbs: Any) -> None:
+    run = verbs.add_parser("run", help="serve the pages until Ctrl-C", epilog=RUN_EXAMPLE)
+    _add_home(run)
+    run.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0: any")
+    run.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
+    run.set_defaults(run=run_portal)
+
+
+def _add_rebuild(verbs: Any) -> None:
+    rebuild = verbs.add_parser(
+        "rebuild", help="make the read model anew from the ledger", epilog=REBUILD_EXAMPLE
+    )
+    _add_home(rebuild)
+    rebuild.set_defaults(run=run_rebuild)
+
+
+def _add_invite(verbs: Any) -> None:
+    invite = verbs.add_parser(
+        "invite", help="print a one-time code for a new person", epilog=INVITE_EXAMPLE
+    )
+    _add_home(invite)
+    invite.add_argument("name", metavar="NAME", help="the person")
+    invite.add_argument(
+        "--organisation", metavar="NAME", help="on the chain (default: the chain machine's own)"
+    )
+    invite.add_argument(
+        "--role",
+        action="append",
+        choices=("admin", "manager", "warehouse", "driver", "auditor"),
+        help="what the person does; may be given more than once (default: admin)",
+    )
+    invite.set_defaults(run=run_invite)
+
+
+def _config_of(args: argparse.Namespace, **more: Any) -> PortalConfig:
+    from portal.compose import PortalConfig
+
+    return PortalConfig(home=args.home, node=args.node, database=args.database, **more)
+
+
+def _guarded(call: Callable[[], int]) -> int:
+    from consortium.errors import ConsortiumError
+
+    try:
+        return call()
+    except (PortalError, ConsortiumError, OSError) as error:
+        return _fail(error)
+
+
+def run_portal(args: argparse.Namespace) -> int:
+    """Serve the portal until stopped."""
+
+    def run() -> int:
+        from portal.compose import serve
+        from portal.live import address_of, listen
+
+        listener = listen(args.host, args.port)
+        address = address_of(listener)
+        print(f"pages at {address}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(_config_of(args, address=address.rstrip("/")), listener)
+        return EXIT_OK
+
+    return _guarded(run)
+
+
+def run_rebuild(args: argparse.Namespace) -> int:
+    """Rebuild the read model."""
+
+    def run() -> int:
+        from portal.compose import rebuild
+
+        print(f"rebuilt from {asyncio.run(rebuild(_config_of(args)))} items")
+        return EXIT_OK
+
+    return _guarded(run)
+
+
+def run_invite(args: argparse.Namespace) -> int:
+    """Print a one-time code."""
+
+    def run() -> int:
+        from portal.access import Role
+        from portal.compose import invite
+
+        roles = [Role(item) for item in args.role or ["admin"]]
+        made = invite(_config_of(args), organisation=args.organisation, name=args.name, roles=roles)
+        print(asyncio.run(made))
+        return EXIT_OK
+
+    return _guarded(run)
 
 
 def run_live(args: argparse.Namespace) -> int:

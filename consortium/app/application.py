@@ -12,6 +12,7 @@ from typing import Final
 from consortium.app.apply import TxResult, check, decode_checked, deliver
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import (
+    Accepted,
     BlockContext,
     ChainState,
     Draft,
@@ -103,7 +104,8 @@ class Application:
         context = BlockContext(self.genesis.chain_id, height, time_ms, self._rules)
         draft = Draft(self.state.map, self._marks)
         results, leaves = [], []
-        for data in txs:
+        accepted: list[Accepted] = []
+        for index, data in enumerate(txs):
             seen = len(draft.records)
             result, tx_id = deliver(draft, data, context)
             results.append(result)
@@ -119,6 +121,9 @@ class Application:
                     )
                     for drafted in draft.records[seen:]
                 ]
+            if result.records:
+                records = tuple(drafted.record for drafted in draft.records[seen:])
+                accepted.append(Accepted(index=index, time_ms=time_ms, data=data, records=records))
         state = ChainState(draft.map, extended(self.state.log, tuple(leaves)))
         outcome = Outcome(
             height=height,
@@ -126,11 +131,7 @@ class Application:
             puts=draft.puts,
             leaves=tuple(leaves),
             marks=draft.new_marks,
-            accepted=tuple(
-                (index, time_ms, data)
-                for index, (data, result) in enumerate(zip(txs, results, strict=True))
-                if result.records
-            ),
+            accepted=tuple(accepted),
         )
         return FinalizedBlock(
             results=tuple(results),

@@ -122,11 +122,20 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A transaction's bytes with its place in the block, the chain's time, and its log records."""
+
+    index: int
+    time_ms: int
+    data: bytes
+    records: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """All that a block changes: what a store has to write in one transaction.
 
-    accepted: (index in the block, chain time in ms, bytes) of every transaction that changed
-    something. In no hash: pages are built of them.
+    accepted: every transaction that changed something. In no hash: pages are built of them.
     """
 
     height: int
@@ -134,7 +143,7 @@ class Outcome:
     puts: Mapping[bytes, bytes]
     leaves: tuple[LogLeaf, ...]
     marks: Mapping[bytes, int | None]
-    accepted: tuple[tuple[int, int, bytes], ...] = ()
+    accepted: tuple[Accepted, ...] = ()
 
 
 def genesis_state(genesis: Genesis) -> ChainState:

@@ -35,11 +35,12 @@ async def test_accepted_transactions_are_followed_in_chain_order_and_again_after
         for name in ("grower", "shop"):
             await admit_party(machine.home, name, tmp_path / f"{name}.pem")
             newest, rows = await pages.follow(seq, wait_ms=10_000)
-            ((seq, (kind, (_, height, index, time_ms, data))),) = rows
+            ((seq, (kind, (_, height, index, time_ms, data, records))),) = rows
             transaction = decode_transaction(data)
             assert (ITEM_TRANSACTION, KIND_PARTY, name) == (
                 kind, transaction.kind, decode(transaction.payload)[1],
             )  # fmt: skip  # one comparison
+            assert name in records[0]
             assert (newest, 0) == (seq, index)
             assert height > 0
             assert time_ms > 0

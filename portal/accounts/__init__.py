@@ -1,0 +1,1 @@
+"""People and programs that may look: passkeys, sessions, one-time codes, tokens."""

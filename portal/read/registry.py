@@ -1,0 +1,12 @@
+"""Every projection, in the order in which each item is given to them."""
+
+from typing import Final
+
+from portal.read import gateways, organisations, readings
+from portal.read.tables import Projection
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (
+    organisations.PROJECTION,
+    gateways.PROJECTION,
+    readings.PROJECTION,
+)

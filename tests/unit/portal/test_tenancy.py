@@ -1,0 +1,110 @@
+"""Every route of the portal, asked by nobody, by a stranger's account, and by the wrong role."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from starlette.routing import BaseRoute, Mount
+
+from portal.access import PUBLIC_ROUTES, Role
+from portal.app import make_portal
+from portal.parts import Parts
+from tests.fakes.portal import OURS, THEIRS, make_fake_parts, sign_in, two_organisations, visitor
+
+STREAMS = {"/events"}
+# What each {parameter} is for the victim: a stranger must get nothing by it. A new parameter that
+# is not here fails the test.
+VICTIMS: dict[str, str] = {
+    "/language/{code}": "/language/zh",
+    "/people/{person_id}/code": "/people/{person}/code",
+    "/people/{person_id}/end": "/people/{person}/end",
+    "/tokens/{token_id}/end": "/tokens/{token}/end",
+}
+# Words that only the victim's organisation may read.
+SECRETS = ("cold-room", "probe-1", "Li Na", "secret token")
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """(method, path template) of every route, mounted or included at any depth."""
+    return _routes(app.routes)
+
+
+def _routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            assert not route.include_context.prefix  # type: ignore[attr-defined]  # FastAPI's own
+            yield from _routes(included.routes)
+        elif isinstance(route, APIRoute):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
+        else:
+            assert isinstance(route, Mount), f"{route}: a route of a kind that nobody guards"
+            yield "GET", route.path
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return make_fake_parts(tmp_path, items=two_organisations())
+
+
+@pytest.fixture
+def names(parts: Parts) -> dict[str, str]:
+    _, viewer = sign_in(parts, OURS)
+    parts.accounts.new_token(viewer, "secret token", [Role.MANAGER], days=9)
+    return {"person": viewer.person_id, "token": parts.accounts.tokens(viewer)[0].id}
+
+
+def address(path: str, names: dict[str, str]) -> str:
+    if "{" not in path:
+        return path
+    assert path in VICTIMS, f"{path}: give this route an example in VICTIMS"
+    return VICTIMS[path].format(**names)
+
+
+def ask(client: TestClient, method: str, path: str) -> tuple[int, str]:
+    answer = client.request(method, path)
+    return answer.status_code, answer.text
+
+
+def test_every_route_is_known_to_this_test(parts: Parts) -> None:
+    found = list(routes_of(make_portal(parts)))
+    assert len(found) > 10
+    assert {path for _, path in found} >= PUBLIC_ROUTES
+
+
+def test_nobody_gets_past_the_guard_but_on_public_routes(
+    parts: Parts, names: dict[str, str]
+) -> None:
+    client = visitor(parts)
+    open_doors = []
+    for method, path in routes_of(make_portal(parts)):
+        if path in PUBLIC_ROUTES:
+            continue
+        status, text = ask(client, method, address(path, names))
+        if (method == "GET" and status != 303) or (method != "GET" and status != 401):
+            open_doors.append((method, path, status))
+        assert [secret for secret in SECRETS if secret in text] == []
+    assert open_doors == []
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_strangers_account_learns_and_changes_nothing_on_any_route(
+    parts: Parts, names: dict[str, str], role: Role
+) -> None:
+    attacker, _ = sign_in(parts, THEIRS, role, name="Mallory")
+    before = parts.accounts.people(sign_in(parts, OURS)[1])
+    taken = []
+    for method, path in routes_of(make_portal(parts)):
+        if path in STREAMS:
+            continue
+        status, text = ask(attacker, method, address(path, names))
+        leaks = [secret for secret in SECRETS if secret in text]
+        if leaks or status >= 500 or ("{" in path and path not in PUBLIC_ROUTES and status < 400):
+            taken.append((method, path, status, leaks))
+    assert taken == []
+    ended = [row.ended_ms for row in parts.accounts.people(sign_in(parts, OURS)[1])]
+    assert not any(ended)
+    assert len(ended) > len(before) - 1
