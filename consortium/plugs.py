@@ -16,8 +16,8 @@ from consortium.feeds import FeedRoom, FeedSession
 from consortium.file_keys import write_private
 from consortium.followed import FOLLOWED_NAME, FollowedItems
 from consortium.node import ChainNode
-from consortium.peers import Channel, PeerCounts, PeerDesk
 from consortium.pages_desk import PagesDesk
+from consortium.peers import Channel, PeerCounts, PeerDesk
 from consortium.proving import Prover
 from consortium.read_model import OpenedBlock, OpenedEntry, ReadModel
 from consortium.site_desk import SiteDesk
