@@ -19,11 +19,11 @@ from sqlalchemy import Engine
 from consortium.client import PagesClient
 from consortium.config import PAGES_SOCKET_NAME
 from portal.access import Role
-from portal.accounts.desk import AccountDesk
 from portal.accounts.pages import who_asks
 from portal.app import MENU, TEMPLATE_ROOMS, make_portal
 from portal.errors import HomeError
 from portal.live_feed import LiveFeed
+from portal.office.accounts import AccountDesk
 from portal.parts import Parts
 from portal.read.database import open_database, sqlite_url
 from portal.read.follower import Follower, clear_tables, make_tables

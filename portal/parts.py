@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from consortium.wire import Submitted
 from portal.access import Viewer
-from portal.accounts.desk import AccountDesk
 from portal.live_feed import LiveFeed
+from portal.office.accounts import AccountDesk
 from portal.shell import Shell
 
 

@@ -1,1 +1,1 @@
-"""People and programs that may look: passkeys, sessions, one-time codes, tokens."""
+"""Pages for signing in and out, one's own account, and the organisation's people and tokens."""

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.access import Role, SignedIn, Viewer, find_viewer, only
-from portal.accounts.desk import Opened
 from portal.errors import FieldError, MissingError
 from portal.front import own_path
+from portal.office.accounts import Opened
 from portal.parts import Parts
 
 SESSION_COOKIE = "wharf_session"

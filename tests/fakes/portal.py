@@ -13,10 +13,10 @@ from consortium.wire import Submitted
 from ledger.entry import KIND_DESCRIPTOR, KIND_POSITION, KIND_TELEMETRY, GTime
 from logistics.reading import Descriptor, Position, Telemetry
 from portal.access import Role, Viewer
-from portal.accounts.desk import AccountDesk
 from portal.accounts.pages import who_asks
 from portal.app import MENU, TEMPLATE_ROOMS, make_portal
 from portal.live_feed import LiveFeed
+from portal.office.accounts import AccountDesk
 from portal.parts import Parts
 from portal.read.database import open_database, sqlite_url
 from portal.read.follower import apply_items, make_tables

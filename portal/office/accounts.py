@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Row, delete, select, update
 
 from portal.access import Role, Viewer
-from portal.accounts.tables import CODES, OFFICE, PEOPLE, SESSIONS, TOKENS, TRIES
 from portal.errors import TooManyError
+from portal.office.tables import CODES, OFFICE, PEOPLE, SESSIONS, TOKENS, TRIES
 from portal.read.tables import put, writing
 
 SECRET_BYTES: Final = 20

@@ -1,0 +1,1 @@
+"""What the portal itself holds and cannot rebuild: accounts, acknowledgements, settings."""
