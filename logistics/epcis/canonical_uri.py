@@ -1,4 +1,5 @@
-"""One form for each GS1 identifier in an event: EPC URNs and any host's links become id.gs1.org links.
+"""One form for each GS1 identifier in an event: EPC URNs and links of any host become links at
+id.gs1.org.
 
 Used by the event hash, so what is no GS1 identifier must come back as None and not be guessed at.
 Source: CBV 2.0, section 8.9.2; EPC Tag Data Standard 1.13, section 6.3; vectors: `test_event_hash`.

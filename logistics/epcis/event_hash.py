@@ -124,10 +124,8 @@ def hash_bytes(name: str) -> bytes:
 def prehash(event: Mapping[str, Any], namespaces: Mapping[str, str]) -> str:
     """The text that is hashed."""
     spaces = {**namespaces, **namespaces_of(event.get("@context"))}
-    parts = ["eventType=", str(event.get("type", ""))]
-    for name in _ORDER:
-        if name in event:
-            parts.append(_ordered(name, event[name], spaces))
+    parts = [f"eventType={event.get('type', '')}"]
+    parts += [_ordered(name, event[name], spaces) for name in _ORDER if name in event]
     rest = [
         _pairs(name, value, spaces) if name in _PAIR_LISTS else _free(name, value, spaces)
         for name, value in event.items()
@@ -182,9 +180,7 @@ def _element(name: str, value: Any, spaces: Mapping[str, str]) -> str:
     return name + inner if inner else ""
 
 
-def _pairs(
-    name: str, rows: Sequence[Mapping[str, Any]], spaces: Mapping[str, str]
-) -> list[str]:
+def _pairs(name: str, rows: Sequence[Mapping[str, Any]], spaces: Mapping[str, str]) -> list[str]:
     inner = _PAIR_LISTS[name]
     texts = sorted(
         (_scalar((name, "type"), row["type"], spaces) if "type" in row else "")

@@ -24,33 +24,37 @@ EVENT_TYPES: Final = (
     "AssociationEvent",
 )
 
-BIZ_STEPS: Final = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+BIZ_STEPS: Final = _words(
     "accepting arriving assembling collecting commissioning consigning creating_class_instance "
     "cycle_counting decommissioning departing destroying disassembling dispensing encoding "
     "entering_exiting holding inspecting installing killing loading other packing picking "
     "receiving removing repackaging repairing replacing reserving retail_selling sampling "
     "sensor_reporting shipping staging_outbound stock_taking stocking storing transporting "
-    "unloading unpacking void_shipping".split()
+    "unloading unpacking void_shipping"
 )
-DISPOSITIONS: Final = frozenset(
+DISPOSITIONS: Final = _words(
     "active available completeness_verified completeness_inferred conformant container_closed "
     "container_open damaged destroyed dispensed disposed encoded expired in_progress in_transit "
     "inactive mismatch_instance mismatch_class mismatch_quantity needs_replacement "
     "no_pedigree_match non_conformant non_sellable_other partially_dispensed recalled reserved "
-    "retail_sold returned sellable_accessible sellable_not_accessible stolen unavailable "
-    "unknown".split()
+    "retail_sold returned sellable_accessible sellable_not_accessible stolen unavailable unknown"
 )
-BUSINESS_TRANSACTIONS: Final = frozenset(
-    "bol cert desadv inv pedigree po poc prodorder recadv rma testprd testres upevt".split()
+BUSINESS_TRANSACTIONS: Final = _words(
+    "bol cert desadv inv pedigree po poc prodorder recadv rma testprd testres upevt"
 )
 SOURCES: Final = frozenset(("owning_party", "possessing_party", "location"))
 ERROR_REASONS: Final = frozenset(("did_not_occur", "incorrect_data"))
 EXCEPTIONS: Final = frozenset(("ALARM_CONDITION", "ERROR_CONDITION"))
-COMPONENTS: Final = frozenset(
+COMPONENTS: Final = _words(
     "x y z axial_distance azimuth height spherical_radius polar_angle elevation_angle easting "
-    "northing latitude longitude altitude".split()
+    "northing latitude longitude altitude"
 )
-MEASUREMENTS: Final = frozenset(
+MEASUREMENTS: Final = _words(
     "AbsoluteHumidity AbsorbedDose AbsorbedDoseRate Acceleration Radioactivity Altitude "
     "AmountOfSubstance AmountOfSubstancePerUnitVolume Angle AngularAcceleration AngularMomentum "
     "AngularVelocity Area Capacitance Conductance Conductivity Count Density Dimensionless "
@@ -62,7 +66,7 @@ MEASUREMENTS: Final = frozenset(
     "MolarMass MolarVolume Power Pressure RadiantFlux RadiantIntensity RelativeHumidity "
     "Resistance Resistivity SolidAngle SpecificVolume Speed SurfaceDensity SurfaceTension "
     "Temperature Time Torque Voltage Volume VolumeFlowRate VolumeFraction VolumetricFlux "
-    "Wavenumber".split()
+    "Wavenumber"
 )
 
 # (the element that holds a word, the word's own name) -> (words, what stands before the word)
