@@ -6,7 +6,7 @@
 - **Corrected**: an event with an error declaration does not count from then on; what corrects it
   does. Both stay and are shown.
 
-Pure, and independent of the order in which events arrive. Source: EPCIS 2.0, sections 7.4.2 to 7.4.6.
+Pure, and the same in whatever order events arrive. Source: EPCIS 2.0, sections 7.4.2 to 7.4.6.
 """
 
 from collections import defaultdict, deque
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What a recall reaches. `origins` are inputs without inputs; `receivers` were handed things."""
+    """What a recall reaches. Origins are inputs without inputs; receivers were handed things."""
 
     things: frozenset[str]
     origins: frozenset[str]
@@ -51,7 +51,7 @@ class Recall:
 
 @dataclass(slots=True)
 class Lineage:
-    """The graph; `add` events in any order, then ask."""
+    """The graph, made by `of`; then ask."""
 
     _declared: frozenset[str] = frozenset()
     _about: dict[str, list[EventView]] = field(default_factory=lambda: defaultdict(list))
@@ -65,9 +65,12 @@ class Lineage:
         """The graph of these events. Raises EventError where they put a thing into itself."""
         rows = list(events)
         declared = frozenset(event.event_id for event in rows if event.is_error)
-        return Lineage(_declared=declared)._filled(rows)
+        lineage = Lineage(_declared=declared)
+        lineage.fill(rows)
+        return lineage
 
-    def _filled(self, events: Iterable[EventView]) -> "Lineage":
+    def fill(self, events: Iterable[EventView]) -> None:
+        """Takes in all events of a graph that holds none yet; raises EventError."""
         changes: dict[str, list[EventView]] = defaultdict(list)
         by_transformation: dict[str, list[EventView]] = defaultdict(list)
         for event in events:
@@ -84,7 +87,6 @@ class Lineage:
         for rows in by_transformation.values():
             self._transform_together(rows)
         self._settle(changes)
-        return self
 
     def _transform(self, event: EventView) -> None:
         _link(self._became, self._made_of, *_ends([event]))
@@ -126,7 +128,7 @@ class Lineage:
         self, thing: str, from_ms: int, to_ms: int
     ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """(from, to, thing and what it was inside of, outermost last) at all depths."""
-        stack = [(from_ms, to_ms, (thing,))]
+        stack: list[tuple[int, int, tuple[str, ...]]] = [(from_ms, to_ms, (thing,))]
         while stack:
             start, end, through = stack.pop()
             yield start, end, through
@@ -151,9 +153,9 @@ class Lineage:
         for start, end, through in self._holders(thing, 0, until_ms):
             for event in self._about.get(through[-1], ()):
                 is_own = len(through) == 1
-                if start <= event.time_ms < end and (
-                    is_own or not _is_about_others(event, through)
-                ):
+                if not start <= event.time_ms < end:
+                    continue
+                if is_own or not _is_about_others(event, through):
                     void = event.is_error or event.event_id in self._declared
                     steps.setdefault(_name(event), Step(event, through, is_void=void))
         return tuple(
@@ -202,9 +204,7 @@ class Lineage:
             for thing in after(waiting.popleft()):
                 if thing not in seen:
                     if len(seen) >= RECALL_NODES_MAX:
-                        raise EventError(
-                            "", f"a recall reaches more than {RECALL_NODES_MAX} things"
-                        )
+                        raise EventError("", f"a recall reaches over {RECALL_NODES_MAX} things")
                     seen.add(thing)
                     waiting.append(thing)
         return seen

@@ -108,7 +108,7 @@ def test_packing_into_another_case_ends_the_stay_in_the_first() -> None:
     ],
 )
 def test_a_thing_within_itself_is_refused(events: list[EventView]) -> None:
-    with pytest.raises(EventError, match="itself|deeper"):
+    with pytest.raises(EventError, match=r"itself|deeper"):
         Lineage.of(events)
 
 
