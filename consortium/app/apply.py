@@ -23,6 +23,7 @@ from consortium.app import (
     parties,
     proposals,
     statements,
+    traces,
     verdicts,
 )
 from consortium.app.refusal import Code, Refused
@@ -32,6 +33,8 @@ from consortium.errors import MalformedError
 from consortium.transaction import (
     KIND_ANCHORS,
     KIND_BIND,
+    KIND_BRAND,
+    KIND_BRAND_SEEN,
     KIND_CASE,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
@@ -40,6 +43,7 @@ from consortium.transaction import (
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
+    KIND_EVENTS,
     KIND_EVIDENCE,
     KIND_GATEWAY,
     KIND_IDENTITY,
@@ -50,10 +54,12 @@ from consortium.transaction import (
     KIND_PARTY,
     KIND_PARTY_KEY,
     KIND_PROPOSE,
+    KIND_RECALL,
     KIND_RETIRE,
     KIND_REVOKE,
     KIND_ROTATE,
     KIND_SETTLE,
+    KIND_THINGS,
     KIND_VERDICT,
     KIND_VOTE,
     NOT_AFTER_AHEAD_MAX,
@@ -95,6 +101,11 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_JUDGE: disputes.judge_case,
     KIND_OBJECT: verdicts.object_to,
     KIND_SETTLE: verdicts.settle,
+    KIND_BRAND: traces.claim_brand,
+    KIND_BRAND_SEEN: traces.verify_brand,
+    KIND_THINGS: traces.claim_things,
+    KIND_EVENTS: traces.say_events,
+    KIND_RECALL: traces.recall,
 }
 
 

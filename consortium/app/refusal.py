@@ -79,6 +79,10 @@ class Code(IntEnum):
     NOT_ANCHORED_YET = 248
     WINDOW_OPEN = 249
     WINDOW_OVER = 250
+    BRAND_TAKEN = 290
+    BRAND_UNKNOWN = 291
+    BRAND_OWN = 292
+    RECALL_UNKNOWN = 293
 
 
 class Refused(Exception):  # noqa: N818  # an outcome, not an error: nothing is wrong with the chain

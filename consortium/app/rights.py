@@ -10,6 +10,8 @@ from typing import Final
 from consortium.transaction import (
     KIND_ANCHORS,
     KIND_BIND,
+    KIND_BRAND,
+    KIND_BRAND_SEEN,
     KIND_CASE,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
@@ -18,6 +20,7 @@ from consortium.transaction import (
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
+    KIND_EVENTS,
     KIND_EVIDENCE,
     KIND_GATEWAY,
     KIND_IDENTITY,
@@ -28,10 +31,12 @@ from consortium.transaction import (
     KIND_PARTY,
     KIND_PARTY_KEY,
     KIND_PROPOSE,
+    KIND_RECALL,
     KIND_RETIRE,
     KIND_REVOKE,
     KIND_ROTATE,
     KIND_SETTLE,
+    KIND_THINGS,
     KIND_VERDICT,
     KIND_VOTE,
 )
@@ -80,6 +85,11 @@ ROLES_OF_KIND: Final[Mapping[int, frozenset[int]]] = {
     KIND_OBJECT: CONTRACTING,
     KIND_SETTLE: CONTRACTING,
     KIND_VERDICT: CONTRACTING,
+    KIND_BRAND: WORKING,
+    KIND_BRAND_SEEN: READ_ONLY | {ROLE_OPERATOR},
+    KIND_THINGS: WORKING,
+    KIND_EVENTS: WORKING,
+    KIND_RECALL: WORKING,
 }
 
 # An enrolled gateway speaks for its own feed and key, carries heads and shows conflicts.
