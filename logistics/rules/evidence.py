@@ -50,6 +50,7 @@ from logistics.records import READING_KINDS, Record, record_of
 from logistics.rules.errors import EvidenceError
 from logistics.rules.temperatures import celsius_milli
 from logistics.rules.traces import (
+    Growing,
     Located,
     Measured,
     Missing,
@@ -138,21 +139,22 @@ class _Part:
             index for first, count in part.ranges for index in range(first, first + count)
         )
         self._clocks = dict(progress.clocks)
+        self._opened: dict[tuple[int, int], bool | None] = {}
 
     def taken(self) -> Progress:
         """The progress with this part."""
         traces = dict(self._progress.traces)
         for slot in self._part.slots:
-            trace = self._slot(slot, traces.get(slot))
-            if trace is not None:
-                traces[slot] = trace
+            growing = self._slot(slot, traces.get(slot))
+            if growing is not None:
+                traces[slot] = growing.trace()
         self._leaves.check_all_used()
         last = self._part.headers[-1].height
         return Progress(height=last, traces=traces, clocks=self._clocks)
 
-    def _slot(self, slot: int, trace: Trace | None) -> Trace | None:
+    def _slot(self, slot: int, trace: Trace | None) -> Growing | None:
         previous: tuple[Summary, GTime] | None = None
-        described = False
+        growing: Growing | None = None
         for header, run_head in slot_runs(self._part, slot, self._runs):
             before = previous[0] if previous else None
             if run_head is None or slot not in run_head.slots:
@@ -161,27 +163,23 @@ class _Part:
             entry = self._leaves.entry(run_head.summary_index(slot))
             summary = check_summary_place(entry, header=header, run_head=run_head, slot=slot)
             if header.height != self._progress.height:
-                if (
-                    not described
-                    or before is None
-                    or (summary.descriptor_index != before.descriptor_index)
-                ):
-                    trace, described = self._described(trace, summary), True
-                block = _Block(
-                    header, summary, before, begin=previous and previous[1], end=entry.time
+                is_same = before is not None and (
+                    before.descriptor_index == summary.descriptor_index
                 )
-                trace = self._block(block, trace)
+                if growing is None or not is_same:
+                    growing = self._described(growing.trace() if growing else trace, summary)
+                self._block(_Block(header, summary, previous, entry.time), growing)
             previous = (summary, entry.time)
-        return trace
+        return growing
 
-    def _described(self, trace: Trace | None, summary: Summary) -> Trace:
+    def _described(self, trace: Trace | None, summary: Summary) -> Growing:
         """The trace under the descriptor that the summary names."""
         entry = self._leaves.entry(summary.descriptor_index)
         check_is_descriptor(entry, summary.slot)
         record = record_of(entry.kind, entry.body)
         if not isinstance(record, Descriptor):
             raise EvidenceError(f"slot {summary.slot}: a descriptor of an unknown layout")
-        return Trace(
+        described = Trace(
             device_id=record.device_id,
             channel=record.channel,
             quantity=record.quantity,
@@ -192,11 +190,10 @@ class _Part:
             notes=trace.notes if trace else {},
             unsettled=trace.unsettled if trace else False,
         )
+        return Growing(described)
 
-    def _block(self, block: "_Block", trace: Trace | None) -> Trace:
-        """The trace with one block more."""
-        if trace is None:
-            raise EvidenceError(f"slot {block.summary.slot}: no descriptor")
+    def _block(self, block: "_Block", growing: Growing) -> None:
+        """Adds one block."""
         summary, span = block.summary, block.span
         is_raw = bool(span) and span[0] in self._held
         entries: list[Entry] = []
@@ -205,24 +202,23 @@ class _Part:
             check_part(entries, summary, block.before)
         else:
             _check_alone(block)
-        period = block.period_ms
+        is_lie = is_raw and stats(_readings(entries)) != summary.stats
         bad = self._bad(block)
         if bad is not None:
-            missing = [Missing(*period, bad)] if period[1] > period[0] else []
-            return trace.extended(missing, {Note.READINGS: summary.count}, unsettled=False)
-        plain = self._plain(block, trace)
-        if plain is not None:
-            return plain
-        if span and not is_raw:
+            begin_ms, end_ms = block.period_ms
+            missing = [Missing(begin_ms, end_ms, bad)] if end_ms > begin_ms else []
+            growing.add(missing, {Note.READINGS: summary.count}, unsettled=False)
+        elif not is_lie and self._take_plain(block, growing):
+            return
+        elif span and not is_raw:
             raise EvidenceError(f"{block.where}: its readings are needed, not only its summary")
-        return self._raw(block, trace, entries)
+        else:
+            self._take_raw(block, growing, entries)
 
     def _bad(self, block: "_Block") -> Reason | None:
         """Why a block is no evidence, None where it is."""
         end, limit_us = block.end, self._ask.anchored_ms * 1000 + CLOCK_TOLERANCE_US
-        opened = self._ask.opened(
-            block.summary.height, audience_of(block.summary.slot), block.digest
-        )
+        opened = self._is_opened(block.header, audience_of(block.summary.slot))
         if not opened:
             return Reason.UNOPENED if opened is None else Reason.DISPUTED
         if end.wall_us is None or end.quality < QUALITY_NTP or end.wall_us > limit_us:
@@ -233,34 +229,37 @@ class _Part:
             return Reason.CLOCK
         return Reason.CLOCK if block.runs_backwards else None
 
-    def _plain(self, block: "_Block", trace: Trace) -> Trace | None:
-        """The trace with the block's summary for its readings, None where it cannot stand so."""
-        numbers, band = numbers_of(block.summary), self._ask.band
-        if band is None or numbers is None or trace.unsettled or trace.interval_ms is None:
-            return None
+    def _is_opened(self, header: BlockHeader, audience: int) -> bool | None:
+        place = (header.height, audience)
+        if place not in self._opened:
+            self._opened[place] = self._ask.opened(*place, header.digest)
+        return self._opened[place]
+
+    def _take_plain(self, block: "_Block", growing: Growing) -> bool:
+        """Adds the block's summary for its readings; False where it cannot stand for them."""
+        numbers, band, trace = numbers_of(block.summary), self._ask.band, growing.described
+        if band is None or numbers is None or growing.unsettled or trace.interval_ms is None:
+            return False
         low, high, last = numbers
         begin_ms, end_ms = block.period_ms
         # As many readings as were due, less one gap: a longer silence cannot hide among them.
         if block.summary.count * trace.interval_ms < end_ms - begin_ms - self._ask.gap_ms:
-            return None
+            return False
         if trace.quantity != TEMPERATURE or not band.holds(low, high):
-            return None
+            return False
         notes = {Note.READINGS: block.summary.count}
         if trace.calibration is None:
             notes[Note.NEVER_CALIBRATED] = block.summary.count
-        pieces = [Plain(begin_ms, end_ms, low, high)]
-        return trace.extended(pieces, notes, unsettled=not band.settled(last))
+        growing.add([Plain(begin_ms, end_ms, low, high)], notes, unsettled=not band.settled(last))
+        return True
 
-    def _raw(self, block: "_Block", trace: Trace, entries: Sequence[Entry]) -> Trace:
-        """The trace with the block's readings."""
+    def _take_raw(self, block: "_Block", growing: Growing, entries: Sequence[Entry]) -> None:
+        """Adds the block's readings."""
+        trace = growing.described
         notes = dict.fromkeys(Note, 0)
         records = [record_of(entry.kind, entry.body) for entry in entries]
-        readings = [
-            record
-            for entry, record in zip(entries, records, strict=True)
-            if entry.kind in READING_KINDS
-        ]
-        notes[Note.SUMMARY_WRONG] = int(stats(readings) != block.summary.stats)
+        is_lie = bool(entries) and stats(_readings(entries)) != block.summary.stats
+        notes[Note.SUMMARY_WRONG] = int(is_lie)
         pieces: list[Piece] = []
         for entry, record in zip(entries, records, strict=True):
             if isinstance(record, Telemetry | Position):
@@ -274,11 +273,11 @@ class _Part:
                 notes[Note.UNTIMED] += 1
         band = self._ask.band
         values = [piece.value for piece in pieces if isinstance(piece, Measured)]
-        unsettled = trace.unsettled
+        unsettled = growing.unsettled
         if values:
             unsettled = band is not None and not band.settled(values[-1])
         in_order = sorted(pieces, key=lambda piece: piece.from_ms)
-        return trace.extended(in_order, notes, unsettled=unsettled)
+        growing.add(in_order, notes, unsettled=unsettled)
 
     def _piece(self, entry: Entry, record: Record | None, quantity: str) -> Piece | None:
         """What one entry adds, None for nothing."""
@@ -308,20 +307,24 @@ class _Block:
 
     header: BlockHeader
     summary: Summary
-    before: Summary | None
-    begin: GTime | None
+    previous: tuple[Summary, GTime] | None
     end: GTime
+
+    @property
+    def before(self) -> Summary | None:
+        """The slot's summary of the block before."""
+        return self.previous[0] if self.previous else None
+
+    @property
+    def begin_us(self) -> int | None:
+        """Wall time of the sealing before, None where it is not known."""
+        return self.previous[1].wall_us if self.previous else None
 
     @property
     def span(self) -> range:
         """Leaf indexes of the part."""
         first = self.summary.first_index
         return range(first, first + self.summary.count)
-
-    @property
-    def digest(self) -> bytes:
-        """The block's digest."""
-        return self.header.digest
 
     @property
     def where(self) -> str:
@@ -331,15 +334,19 @@ class _Block:
     @property
     def runs_backwards(self) -> bool:
         """True where the block ends before the one before it, by the wall."""
-        begin_us = self.begin.wall_us if self.begin else None
-        return begin_us is not None and (self.end.wall_us or 0) < begin_us
+        return self.begin_us is not None and (self.end.wall_us or 0) < self.begin_us
 
     @property
     def period_ms(self) -> tuple[int, int]:
         """From the sealing before to this one, by the wall; empty where one is not known."""
         end_ms = (self.end.wall_us or 0) // 1000
-        begin_us = self.begin.wall_us if self.begin else None
+        begin_us = self.begin_us
         return (end_ms if begin_us is None else min(begin_us // 1000, end_ms)), end_ms
+
+
+def _readings(entries: Sequence[Entry]) -> list[Record | None]:
+    """The readings among a part's entries, of which its summary's statistics are."""
+    return [record_of(entry.kind, entry.body) for entry in entries if entry.kind in READING_KINDS]
 
 
 def _check_alone(block: _Block) -> None:

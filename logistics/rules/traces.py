@@ -6,7 +6,7 @@ reason. It does not matter in how many parts the evidence came, nor whether raw 
 where a summary would have done: the trace is the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
@@ -122,11 +122,17 @@ class Trace:
             self.unsettled,
         ]  # fmt: skip  # in the order of the format
 
-    def extended(
-        self, pieces: Sequence[Piece], notes: dict[Note, int], *, unsettled: bool
-    ) -> "Trace":
-        """With a block's pieces and counts more; raises EvidenceError where it gets too long."""
-        row = list(self.pieces)
+
+class Growing:
+    """A trace that blocks are added to."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.described, self.unsettled = trace, trace.unsettled
+        self._pieces, self._notes = list(trace.pieces), dict(trace.notes)
+
+    def add(self, pieces: Sequence[Piece], notes: Mapping[Note, int], *, unsettled: bool) -> None:
+        """A block's pieces and counts; raises EvidenceError where it gets too long."""
+        row = self._pieces
         for piece in pieces:
             joined = _joined(row[-1], piece) if row else None
             if joined is not None:
@@ -135,11 +141,19 @@ class Trace:
                 row.append(piece)
         if len(row) > PIECES_MAX:
             raise EvidenceError(f"more than {PIECES_MAX} pieces: shorten the interval")
-        counts = dict(self.notes)
         for note, count in notes.items():
             if count:
-                counts[note] = counts.get(note, 0) + count
-        return replace(self, pieces=tuple(row), notes=counts, unsettled=unsettled)
+                self._notes[note] = self._notes.get(note, 0) + count
+        self.unsettled = unsettled
+
+    def trace(self) -> Trace:
+        """What it has grown to."""
+        return replace(
+            self.described,
+            pieces=tuple(self._pieces),
+            notes=dict(self._notes),
+            unsettled=self.unsettled,
+        )
 
 
 def _joined(earlier: Piece, later: Piece) -> Piece | None:
