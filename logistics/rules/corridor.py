@@ -15,6 +15,7 @@ from typing import Final
 
 from logistics.rules.errors import RingError
 from logistics.rules.rings import HALF_TURN_E7, LAT_MAX_E7, TURN_E7, Corner, Place
+from logistics.rules.stretches import ends_of
 
 POINTS_MAX: Final = 512
 WIDTH_M_MAX: Final = 100_000
@@ -86,7 +87,7 @@ def off_route_ms(
     places: Sequence[Place], route: Corridor, *, to_ms: int, gap_ms: int
 ) -> tuple[int, int]:
     """(time off the route, time with evidence); a place holds until the next, at most a gap."""
-    ends = [*(place.at_ms for place in places[1:]), to_ms]
+    ends = ends_of([place.at_ms for place in places], to_ms)
     off = covered = 0
     for place, end in zip(places, ends, strict=True):
         length = max(0, min(end, place.at_ms + gap_ms, to_ms) - place.at_ms)

@@ -16,7 +16,7 @@ from logistics.rules.evidence import TEMPERATURE, Band
 from logistics.rules.excursion import Excursion, Limit, cumulative_ms, excursions, longest_ms
 from logistics.rules.mkt import ACTIVATION_J_MOL, mean_kinetic_celsius_milli
 from logistics.rules.rings import Stay, ring, stays
-from logistics.rules.stretches import Stretch, covered_ms, within
+from logistics.rules.stretches import Stretch, covered_ms, ends_of, within
 from logistics.rules.traces import Note, Trace, places, stretches
 
 VALUE_MIN, VALUE_MAX = -273_150, 1_000_000
@@ -72,7 +72,7 @@ class Case:
 
 def _held_places(trace: Trace, asked: Interval) -> list[tuple[int, int]]:
     moments = [place.at_ms for place in places(trace)]
-    ends = [*moments[1:], asked.to_ms]
+    ends = ends_of(moments, asked.to_ms)
     return [
         (at, min(end, at + asked.gap_ms)) for at, end in zip(moments, ends, strict=True) if end > at
     ]

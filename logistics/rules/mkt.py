@@ -2,7 +2,7 @@
 
     T_K = (H / R) / -ln( sum(w_i * exp(-H / (R * T_i))) / sum(w_i) )
 
-T in kelvin, w the time that a value held. Source: USP <1079.2>; Haynes, J. Pharm. Sci. 60 (1971).
+T in kelvin, w the time that a value held. Source: USP <1160> and <1079.2>; Haynes (1971).
 H is 83.144 kJ/mol and R 8.3144 J/(mol K) unless said otherwise, so H / R is 10,000 K.
 `decimal`'s exp and ln are correctly rounded, so one context gives the same digits everywhere.
 """

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from logistics.rules.errors import EvidenceError, RingError
+from logistics.rules.stretches import ends_of
 
 CORNERS_MAX: Final = 128
 HALF_TURN_E7: Final = 1_800_000_000
@@ -162,7 +163,7 @@ def stays(
 def _held_places(places: Sequence[Place], to_ms: int, gap_ms: int) -> list[tuple[Place, int]]:
     if any(later.at_ms < earlier.at_ms for earlier, later in pairwise(places)):
         raise EvidenceError("places are not in the order of their times")
-    ends = [*(place.at_ms for place in places[1:]), to_ms]
+    ends = ends_of([place.at_ms for place in places], to_ms)
     held = [
         (place, min(end, place.at_ms + gap_ms, to_ms))
         for place, end in zip(places, ends, strict=True)

@@ -51,11 +51,15 @@ def held(samples: Sequence[Sample], *, to_ms: int, gap_ms: int) -> Iterator[Stre
     for earlier, later in pairwise(samples):
         if later.at_ms < earlier.at_ms:
             raise EvidenceError(f"a sample at {later.at_ms} after one at {earlier.at_ms}")
-    ends = [*(sample.at_ms for sample in samples[1:]), to_ms]
-    for sample, next_ms in zip(samples, ends, strict=True):
+    for sample, next_ms in zip(samples, ends_of([s.at_ms for s in samples], to_ms), strict=True):
         end = min(next_ms, sample.at_ms + gap_ms, to_ms)
         if end > sample.at_ms:
             yield Stretch(from_ms=sample.at_ms, to_ms=end, low=sample.value, high=sample.value)
+
+
+def ends_of(begins_ms: Sequence[int], to_ms: int) -> list[int]:
+    """For each beginning the next one; `to_ms` for the last."""
+    return [*begins_ms[1:], to_ms] if begins_ms else []
 
 
 def within(stretches: Iterable[Stretch], from_ms: int, to_ms: int) -> list[Stretch]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from logistics.rules.errors import EvidenceError
 from logistics.rules.rings import Place
-from logistics.rules.stretches import Stretch
+from logistics.rules.stretches import Stretch, ends_of
 
 PIECES_MAX: Final = 20_000
 VERSION: Final = 1
@@ -205,7 +205,7 @@ def stretches(trace: Trace, *, to_ms: int, gap_ms: int) -> list[Stretch]:
     """
     found: list[Stretch] = []
     rows = [piece for piece in trace.pieces if not isinstance(piece, Located)]
-    ends = [*(piece.from_ms for piece in rows[1:]), to_ms]
+    ends = ends_of([piece.from_ms for piece in rows], to_ms)
     for piece, next_ms in zip(rows, ends, strict=True):
         if isinstance(piece, Plain):
             begin, last, low, high = piece.from_ms, piece.to_ms, piece.low, piece.high
