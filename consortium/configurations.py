@@ -9,9 +9,8 @@ digest may leave it here. Only the gateway that it is meant for gets it: it asks
     answer  = [ text, chain part with the states "configuration" and "gateway" of the feed ]
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from consortium.client import ChainClient
 from consortium.errors import MalformedError, RefusedError
 from consortium.file_keys import FileSigner
 from consortium.transaction import (
@@ -34,6 +33,9 @@ from ledger.cose import (
 from ledger.errors import InputError
 from ledger.hashing import HASH_BYTES, sha256
 from ledger.signing import Signer
+
+if TYPE_CHECKING:  # a gateway reads configurations, and need not load gRPC for it
+    from consortium.client import ChainClient
 
 TEXT_BYTES_MAX: Final = 256 << 10
 TYP_REQUEST: Final = "application/wharf-configuration+cose"
@@ -79,7 +81,7 @@ async def signed_request(signer: Signer, *, feed_id: bytes, chain_id: str, nonce
 
 
 async def newest_version(
-    client: ChainClient, feed_id: bytes, *, genesis_sha256: bytes
+    client: "ChainClient", feed_id: bytes, *, genesis_sha256: bytes
 ) -> tuple[int, bytes] | None:
     """(version, digest) of a gateway's newest configuration, proven; None where it has none."""
     key = configuration_key(feed_id)
@@ -88,7 +90,7 @@ async def newest_version(
 
 
 async def publish(
-    client: ChainClient,
+    client: "ChainClient",
     signer: FileSigner,
     *,
     party_id: bytes,

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import key_cli
-from gateway.chain_door import open_door
 from gateway.clock import system_wall
-from gateway.compose import Opened, open_gateway
+from gateway.compose import Opened, open_doors, open_gateway
 from gateway.config import GatewayConfig, read_config
 from gateway.doctor import box_findings, examine, words
 from gateway.errors import ConfigError
@@ -179,7 +178,7 @@ async def run_gateway(config: GatewayConfig) -> bool:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    doors = [open_door(peer) for peer in config.peers]
+    doors = open_doors(config.peers)
     opened = open_gateway(config, doors)
     try:
         return await _serve(config, opened, stop)

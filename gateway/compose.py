@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from firmware_bridge.bridge import MqttBridge, run_device
 from firmware_bridge.hubs import Hubs
@@ -23,7 +23,7 @@ from gateway.alarm_board import AlarmBoard, raised_before
 from gateway.alarms import AlarmWatch, Channel
 from gateway.calibrations import Calibrations
 from gateway.clock import SystemWall, TimeModel, boot_id, boottime_us
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, PeerConfig
 from gateway.deliveries import Deliveries
 from gateway.device_records import DeviceRecords
 from gateway.entry_maker import EntryMaker
@@ -61,6 +61,9 @@ from ledger.store import Store
 from logistics.errors import BodyError
 from logistics.health import AlarmChange
 from logistics.reading import GapReason
+
+if TYPE_CHECKING:
+    from gateway.chain_door import ClientDoor
 
 BEHIND: Final = "behind"  # why this store was found to be older than what a witness holds
 SOFTWARE: Final = "wharfinger 0.1.0"
@@ -194,6 +197,15 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer, alarms=alarms
     )
     return Opened(Gateway(parts), parts)
+
+
+def open_doors(peers: Sequence[PeerConfig]) -> "list[ClientDoor]":
+    """The doors to the configured machines; raises ConfigError for an unreadable certificate."""
+    if not peers:
+        return []
+    from gateway.chain_door import open_door  # noqa: PLC0415  # gRPC: 8 MiB for nothing to talk to
+
+    return [open_door(peer) for peer in peers]
 
 
 def check_audiences(config: GatewayConfig, book: SlotBook) -> None:

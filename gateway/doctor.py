@@ -16,7 +16,6 @@ from typing import Any, Final
 from consortium.errors import ConsortiumError
 from firmware_bridge.errors import FirmwareBridgeError
 from firmware_bridge.keys.registry import open_signer
-from gateway.chain_door import open_door
 from gateway.clock import WALL_US_MIN, WallReading, system_wall
 from gateway.config import DiskConfig, GatewayConfig, PeerConfig
 from gateway.errors import GatewayError
@@ -170,6 +169,8 @@ def port_findings(config: GatewayConfig) -> list[Finding]:
 async def peer_finding(peer: PeerConfig) -> Finding:
     """Does the chain machine answer, with the chain that we trust?"""
     subject = f"chain machine {peer.address}"
+    from gateway.chain_door import open_door  # noqa: PLC0415  # gRPC is not for the page's process
+
     try:
         door = open_door(peer)
         try:

@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from firmware_bridge.keys.certificate_request import certificate_request
 from firmware_bridge.keys.registry import open_signer
-from gateway.chain_door import open_door
-from gateway.compose import open_gateway
+from gateway.compose import open_doors, open_gateway
 from gateway.config import GatewayConfig, read_config
 from gateway.errors import ConfigError, IdentityError, RunningError
 from gateway.identity import Identity, get_identity
@@ -79,6 +77,8 @@ def _enrol(arguments: argparse.Namespace) -> int:
 
 
 async def _request(config: GatewayConfig, identity: Identity) -> bytes:
+    from firmware_bridge.keys.certificate_request import certificate_request
+
     signer = await open_signer(config.key_uri, development=config.development)
     try:
         if signer.public_key_der() != identity.spki:
@@ -105,7 +105,7 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
 
 async def _rotated(config: GatewayConfig, new_uri: str) -> Any:
-    door = open_door(config.peers[0])
+    (door,) = open_doors(config.peers[:1])
     try:
         return await rotate(config, new_uri, door)
     finally:
@@ -126,7 +126,7 @@ def _retire(arguments: argparse.Namespace) -> int:
 
 async def _retired(config: GatewayConfig, wait_s: int) -> bool:
     """Ends every slot, and carries that to the chain. True once it is anchored."""
-    doors = [open_door(peer) for peer in config.peers]
+    doors = open_doors(config.peers)
     opened = open_gateway(replace(config, devices=()), doors)
     stop = asyncio.Event()
     running = asyncio.create_task(opened.gateway.run(stop))

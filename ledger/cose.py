@@ -9,6 +9,10 @@ from typing import Any, Final
 from ledger.canonical import decode, encode
 from ledger.errors import FormatError
 
+# Algorithms (RFC 9053). Here, and not beside the checking of signatures: the signer's own process
+# names them and loads no cryptography.
+ES256: Final = -7
+EDDSA: Final = -8
 TAG_SIGN1: Final = b"\xd2"
 LABEL_ALG: Final = 1
 LABEL_KID: Final = 4

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
+from ledger import cose
 from ledger.errors import FormatError, SignatureError
 from ledger.hashing import sha256
 
-ES256: Final = -7
-EDDSA: Final = -8
+EDDSA: Final = cose.EDDSA
+ES256: Final = cose.ES256
 # Numbers we shall not give to anything else: SM2 with SM3, ML-DSA-44, -65, -87 (their COSE ids).
 RESERVED_ALGORITHMS: Final = frozenset({-48, -49, -50, -70200})
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -21,7 +21,7 @@ from firmware_bridge.errors import (
 )
 from firmware_bridge.keys import pkcs11_binding as p11
 from firmware_bridge.keys.uri import TokenUri
-from ledger.signing import EDDSA, ES256
+from ledger.cose import EDDSA, ES256
 
 # DER of the named curves: OBJECT IDENTIFIER prime256v1, and PrintableString "edwards25519".
 _P256_PARAMS: Final = bytes.fromhex("06082a8648ce3d030107")

@@ -18,6 +18,7 @@ from tools.bench.load import Sensors
 from tools.bench.processes import family, wait_until
 from tools.bench.session import BenchError, Session
 
+UNIT = Path(__file__).resolve().parents[2] / "deploy/raspberrypi/wharf-gateway.service"
 WHARF = Path(sys.executable).with_name("wharf")
 
 
@@ -44,7 +45,7 @@ class OwnGateway:
         command: list[str | Path] = [WHARF, "gateway", "run", "--config", config]
         with (folder / "log").open("w") as log:
             self.process = session.start(
-                command, env={CONF_VARIABLE: str(token.conf_path)}, stderr=log
+                command, env={**_as_shipped(), CONF_VARIABLE: str(token.conf_path)}, stderr=log
             )
         self._port_file = folder / "data" / "status.port"
         wait_until(self._is_ready, f"the gateway is up, see {folder}/log")
@@ -94,6 +95,13 @@ class OwnGateway:
     def signer_pid(self) -> int:
         """The signer process."""
         return family(self.process.pid)[1]
+
+
+def _as_shipped() -> dict[str, str]:
+    """The environment that the unit gives."""
+    lines = UNIT.read_text(encoding="utf-8").splitlines()
+    given = [line.partition("=")[2].split() for line in lines if line.startswith("Environment=")]
+    return dict(word.split("=", 1) for row in given for word in row)
 
 
 def _configured(text: str, broker_port: int) -> str:
