@@ -41,5 +41,9 @@ PARTS = (
     Part("written", "bytes written in groups of 10, beside SQLite"),
     Part("stored", "bytes that a reading takes for ever, beside what came in"),
     Part("verifying", "a block and a proof checked, beside single signatures"),
+    Part(
+        "chain",
+        "four validators: transactions, heads, latency and proofs, beside CometBFT's kvstore",
+    ),
     Part("paths", "small paths of the ledger, beside what they cannot do without"),
 )
