@@ -116,9 +116,9 @@ class Transaction:
         """Transaction id, 32 bytes."""
         return sha256(self.tbs)
 
-    @cached_property
+    @property
     def body(self) -> Any:
-        """The decoded payload; raises NotCanonicalError."""
+        """The decoded payload, a fresh copy; raises NotCanonicalError."""
         return decode(self.payload)
 
 

@@ -13,7 +13,7 @@ A map may stand in memory as a whole, or hold subtrees that are read when they a
 (`map_tiles`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,6 +144,23 @@ def _put(tree_node: TreeNode, leaf: Leaf, depth: int) -> TreeNode:
     return _inner(_put(tree_node.left, leaf, depth + 1), tree_node.right)
 
 
+def _put_all(tree_node: TreeNode, leaves: Sequence[Leaf], depth: int) -> TreeNode:
+    """The subtree with these leaves, of different paths; every tree node is hashed once."""
+    if not leaves:
+        return tree_node
+    if len(leaves) == 1:
+        return _put(tree_node, leaves[0], depth)
+    tree_node = near(tree_node)
+    left, right = (
+        (tree_node.left, tree_node.right) if isinstance(tree_node, Inner) else (None, None)
+    )
+    if isinstance(tree_node, Leaf) and all(leaf.path != tree_node.path for leaf in leaves):
+        leaves = [tree_node, *leaves]
+    to_left = [leaf for leaf in leaves if not _bit(leaf.path, depth)]
+    to_right = [leaf for leaf in leaves if _bit(leaf.path, depth)]
+    return _inner(_put_all(left, to_left, depth + 1), _put_all(right, to_right, depth + 1))
+
+
 def _remove(tree_node: TreeNode, path: bytes, depth: int) -> TreeNode:
     tree_node = near(tree_node)
     if tree_node is None:
@@ -170,14 +187,22 @@ class StateMap:
         """The map with this value under the key. O(log n) hashes."""
         return StateMap(_put(self.top, leaf_of(key, value), 0))
 
+    def set_all(self, entries: Mapping[bytes, bytes]) -> "StateMap":
+        """The map with all these values; the same as one `set` after the other, with less work."""
+        leaves = [leaf_of(key, value) for key, value in entries.items()]
+        return StateMap(_put_all(self.top, leaves, 0))
+
     def delete(self, key: bytes) -> "StateMap":
         """The map without the key; the same map if it was not there."""
         return StateMap(_remove(self.top, sha256(key), 0))
 
     def get(self, key: bytes) -> bytes | None:
         """The value under the key, or None."""
-        _, found = self._descend(sha256(key))
-        return found.value if found and found.key == key else None
+        bits, depth, tree_node = int.from_bytes(sha256(key), "big"), DEPTH, near(self.top)
+        while isinstance(tree_node, Inner):
+            depth -= 1
+            tree_node = near(tree_node.right if bits >> depth & 1 else tree_node.left)
+        return tree_node.value if tree_node and tree_node.key == key else None
 
     def prove(self, key: bytes) -> MapProof:
         """Proof of the key's value, or of its absence."""

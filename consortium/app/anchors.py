@@ -4,16 +4,22 @@ The chain is a witness: no consistency proof of both trees from what is anchored
 item has its own outcome, and a head that was anchored before is accepted again without effect.
 """
 
-from functools import lru_cache
 from typing import Any, Final
 
+from consortium.app.checked_once import anchor_state, public_key
 from consortium.app.gateway_row import gateway_row, require_active
 from consortium.app.parties import require_version
 from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
 from consortium.transaction import Transaction, fields
 from ledger.errors import AnchorError, InputError, RefutedError
-from ledger.feed import AnchorState, anchor_item_from_value, check_anchor
+from ledger.feed import (
+    AnchorItem,
+    AnchorState,
+    anchor_item_from_value,
+    check_anchor,
+    check_not_future,
+)
 from ledger.hashing import tagged
 from ledger.head import HeadClaim, decode_head
 from ledger.signing import PublicKey
@@ -45,11 +51,6 @@ def each(draft: Draft, items: list[Any], handle: Any) -> tuple[Code, ...]:
     return tuple(codes)
 
 
-@lru_cache(maxsize=4096)
-def _public_key(alg: int, spki: bytes) -> PublicKey:
-    return PublicKey(alg, spki)
-
-
 def head_mark(head_digest: bytes) -> bytes:
     """The mark of a head that was anchored."""
     return tagged("wharf/anchored/1", head_digest)
@@ -60,7 +61,7 @@ def gateway_key(draft: Draft, feed_id: bytes, kid: bytes) -> PublicKey:
     key = gateway_row(draft, feed_id).key_named(kid)
     if key is None:
         raise Refused(Code.ANCHOR_KEY, "head of a key that is not the feed's")
-    return _public_key(*key)
+    return public_key(*key)
 
 
 def anchored_state(draft: Draft, feed_id: bytes, epoch: int) -> AnchorState | None:
@@ -92,7 +93,7 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
     _require_open(draft, claim)
     previous = anchored_state(draft, claim.feed_id, claim.epoch)
     try:
-        state = check_anchor(previous, item, key, now_ms=context.time_ms)
+        state = _grown(previous, item, key, now_ms=context.time_ms)
     except AnchorError as error:
         raise Refused(Code(error.code), str(error)) from error
     # The same trees signed again (another date or counter): nothing new is witnessed.
@@ -102,6 +103,18 @@ def _anchor(draft: Draft, index: int, value: object, context: BlockContext) -> N
     values = (state.height, state.size, state.root, state.block_root, state.head_digest)
     draft.put(("feed", state.feed_id, state.epoch), *values, context.time_ms)
     draft.record(index, 4, state.feed_id, state.epoch, *values)
+
+
+def _grown(
+    previous: AnchorState | None, item: AnchorItem, key: PublicKey, *, now_ms: int
+) -> AnchorState:
+    """`check_anchor`, its work done once; the order of its refusals is the full check's."""
+    try:
+        state = anchor_state(previous, item, key)
+    except AnchorError:
+        return check_anchor(previous, item, key, now_ms=now_ms)
+    check_not_future(decode_head(item.head).claim, now_ms)
+    return state
 
 
 def current_epoch(draft: Draft, feed_id: bytes) -> int:

@@ -6,7 +6,6 @@ signature, the right to send this kind, then the kind's own rules.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from consortium.app import (
@@ -26,6 +25,7 @@ from consortium.app import (
     traces,
     verdicts,
 )
+from consortium.app.checked_once import public_key, taken_apart, verifies
 from consortium.app.refusal import Code, Refused
 from consortium.app.rights import KINDS_OF_GATEWAY, ROLES_OF_KIND
 from consortium.app.state import BlockContext, Draft
@@ -66,11 +66,9 @@ from consortium.transaction import (
     SENDER_PARTY,
     TX_BYTES_MAX,
     Transaction,
-    decode_transaction,
 )
 from ledger.canonical import encode
-from ledger.errors import InputError, SignatureError
-from ledger.signing import PublicKey
+from ledger.errors import InputError
 
 Handler = Callable[[Draft, Transaction, BlockContext], tuple[Code, ...]]
 
@@ -133,7 +131,7 @@ def decode_checked(data: bytes) -> Transaction:
     if len(data) > TX_BYTES_MAX:
         raise Refused(Code.OVERSIZED, f"{len(data)} bytes, more than {TX_BYTES_MAX}")
     try:
-        return decode_transaction(data)
+        return taken_apart(data)
     except MalformedError as error:
         raise Refused(Code.MALFORMED, str(error)) from error
 
@@ -155,7 +153,7 @@ def check(draft: Draft, transaction: Transaction, context: BlockContext) -> None
     alg, spki = _sender_key(draft, transaction, context)
     if alg != transaction.alg:
         raise Refused(Code.KEY_NOT_SENDERS, "another algorithm than the key's")
-    if not _verifies(alg, spki, transaction.tbs, transaction.signature):
+    if not verifies(public_key(alg, spki), transaction.tbs, transaction.signature):
         raise Refused(Code.SIGNATURE_WRONG, "the signature does not verify")
     _require_right(draft, transaction)
 
@@ -191,16 +189,6 @@ def _require_right(draft: Draft, transaction: Transaction) -> None:
         allowed = role in ROLES_OF_KIND.get(transaction.kind, frozenset())
     if not allowed:
         raise Refused(Code.UNAUTHORISED, "the sender's role does not allow this")
-
-
-@lru_cache(maxsize=8192)
-def _verifies(alg: int, spki: bytes, tbs: bytes, signature: bytes) -> bool:
-    """Whether the signature holds: a pure function, asked at the door and again in the block."""
-    try:
-        PublicKey(alg, spki).verify(tbs, signature)
-    except SignatureError:
-        return False
-    return True
 
 
 def deliver(draft: Draft, data: bytes, context: BlockContext) -> tuple[TxResult, bytes | None]:

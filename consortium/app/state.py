@@ -6,7 +6,8 @@ are digests of what was accepted before: the log implies them, so they are in no
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Final, Protocol
 
 from ledger.canonical import decode, encode
 from ledger.chain_genesis import Genesis
@@ -15,6 +16,8 @@ from ledger.frontier import Frontier
 from ledger.hashing import leaf_hash
 from ledger.signing import kid_of
 from ledger.state_map import StateMap
+
+KEYS_CACHED: Final = 16_384
 
 Key = tuple[object, ...]
 
@@ -70,38 +73,62 @@ class Drafted:
     record: tuple[Any, ...]
 
 
+# Keys are typed by the rules that make them, so that 1 and True never meet here.
+_encoded_key = lru_cache(maxsize=KEYS_CACHED)(encode)
+
+
 class Draft:
-    """State under work. A fork is dropped as a whole, or adopted as a whole."""
+    """State under work. A fork is dropped as a whole, or adopted as a whole.
+
+    What is put stays beside the map until the map is asked for: a block changes it once.
+    """
 
     def __init__(self, map_: StateMap, marks: Marks, parent: "Draft | None" = None) -> None:
-        self.map = map_
+        self._base = map_
         self._marks = marks
         self._parent = parent
+        self._seen: dict[bytes, bytes | None] = {}
+        if parent is not None:
+            self._seen = parent._seen  # noqa: SLF001  # its own class
         self.puts: dict[bytes, bytes] = {}
         self.new_marks: dict[bytes, int | None] = {}
         self.records: list[Drafted] = []
 
+    @property
+    def map(self) -> StateMap:
+        """The map with all that was put into this draft and into those below it."""
+        below = self._parent.map if self._parent else self._base
+        return below.set_all(self.puts)
+
     def fork(self) -> "Draft":
         """A draft on top of this one."""
-        return Draft(self.map, self._marks, self)
+        return Draft(self._base, self._marks, self)
 
     def adopt(self, fork: "Draft") -> None:
         """Takes over what a fork of this draft did."""
-        self.map = fork.map
         self.puts |= fork.puts
         self.new_marks |= fork.new_marks
         self.records += fork.records
 
     def get(self, *key: object) -> list[Any] | None:
         """The decoded value under a key, without its version; None if there is none."""
-        value = self.map.get(encode(key))
+        value = self._value(_encoded_key(key))
         return decode(value)[1:] if value is not None else None
+
+    def _value(self, key: bytes) -> bytes | None:
+        """The bytes under a key: the newest put, else what the map holds, read once a block."""
+        draft: Draft | None = self
+        while draft is not None:
+            if key in draft.puts:
+                return draft.puts[key]
+            draft = draft._parent  # noqa: SLF001  # its own class
+        if key not in self._seen:
+            self._seen[key] = self._base.get(key)
+        return self._seen[key]
 
     def put(self, key: Key, *value: object, version: int = 1) -> None:
         """Sets the value, with its version before it, under a key."""
-        encoded_key, encoded = encode(key), encode([version, *value])
-        self.map = self.map.set(encoded_key, encoded)
-        self.puts[encoded_key] = encoded
+        self.puts[_encoded_key(key)] = encode([version, *value])
 
     def record(self, item_index: int, *record: object) -> None:
         """Adds a record to the log."""

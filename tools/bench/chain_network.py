@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 from consortium.client import ChainClient
 from consortium.comet.files import NODE_FOLDER, RPC_SOCKET_NAME, write_node_files
@@ -37,6 +39,7 @@ WHARF: Final = (
 )  # fmt: skip  # the program of this tree
 POLL_S: Final = 0.01
 WITHIN_S: Final = 120.0
+Hand = Callable[[Path, Sequence[bytes]], list[str]]
 METAS_MAX: Final = 20  # blocks that one `blockchain` call tells of
 
 
@@ -101,12 +104,12 @@ class Network:
             count += sum(int(meta["num_txs"]) for meta in told["block_metas"])
         return count
 
-    def rate(self, txs: Sequence[bytes]) -> float:
+    def rate(self, txs: Sequence[bytes], hand: Hand | None = None) -> float:
         """Transactions a second, from the first one sent, spread over all nodes, to the last one
         committed. Raises BenchError when they do not all come into blocks.
         """
         seen, count, begun = self.height, 0, time.perf_counter()
-        send(self.rpcs, txs)
+        send(self.homes, txs, hand or in_batches)
         while count < len(txs):
             now = self.height
             if now > seen:
@@ -117,24 +120,48 @@ class Network:
         return len(txs) / (time.perf_counter() - begun)
 
 
-def send(rpcs: Sequence[NodeRpc], txs: Sequence[bytes]) -> None:
+def in_batches(home: Path, txs: Sequence[bytes]) -> list[str]:
+    """What a node has against these, handed over by hundreds; nothing waits for its check."""
+    return [word for word in NodeRpc(home / RPC_SOCKET_NAME).broadcast(txs) if word]
+
+
+def one_by_one(home: Path, txs: Sequence[bytes]) -> list[str]:
+    """What a node has against these, each in a call of its own that waits for its check."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(home / RPC_SOCKET_NAME))
+        stream = connection.makefile("rb")
+        answers = []
+        for tx in txs:
+            connection.sendall(_request(tx))
+            answers.append(_answer(stream))
+    return [str(answer) for answer in answers if answer.get("error") or answer["result"]["code"]]
+
+
+def _request(tx: bytes) -> bytes:
+    parameters = {"tx": base64.b64encode(tx).decode()}
+    body = json.dumps(
+        {"jsonrpc": "2.0", "id": 0, "method": "broadcast_tx_sync", "params": parameters}
+    ).encode()
+    head = "POST / HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\nContent-Length: "
+    return f"{head}{len(body)}\r\n\r\n".encode() + body
+
+
+def _answer(stream: IO[bytes]) -> dict[str, Any]:
+    length = 0
+    while (line := stream.readline().strip()) != b"":
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    answer: dict[str, Any] = json.loads(stream.read(length))
+    return answer
+
+
+def send(homes: Sequence[Path], txs: Sequence[bytes], hand: Hand) -> None:
     """Hands each transaction to one node, all nodes at once; raises BenchError for a refusal."""
-    refused: list[str] = []
-
-    def hand(rpc: NodeRpc, part: Sequence[bytes]) -> None:
-        try:
-            refused.extend(word for word in rpc.broadcast(part) if word)
-        except ChainUnavailableError as error:
-            refused.append(str(error))
-
-    threads = [
-        threading.Thread(target=hand, args=(rpc, txs[number :: len(rpcs)]))
-        for number, rpc in enumerate(rpcs[: len(txs)])
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(homes)) as threads:
+        parts = [txs[number :: len(homes)] for number in range(len(homes))]
+        pairs = [(home, part) for home, part in zip(homes, parts, strict=True) if part]
+        refused = [word for words in threads.map(lambda pair: hand(*pair), pairs) for word in words]
     if refused:
         raise BenchError(f"{len(refused)} transactions were not taken: {refused[0]}")
 

@@ -110,6 +110,22 @@ def absent_beside_another() -> tuple[StateMap, bytes, MapProof]:
     raise AssertionError
 
 
+@given(
+    st.dictionaries(KEYS, VALUES, max_size=30),
+    st.lists(st.dictionaries(KEYS, VALUES, max_size=12), max_size=4),
+)
+def test_many_changes_at_once_are_the_same_map_as_one_after_the_other(
+    first: dict[bytes, bytes], blocks: list[dict[bytes, bytes]]
+) -> None:
+    at_once = one_by_one = state_map_of(first.items())
+    for block in blocks:
+        at_once = at_once.set_all(block)
+        for key, value in block.items():
+            one_by_one = one_by_one.set(key, value)
+        assert at_once == one_by_one
+        assert all(at_once.get(key) == value for key, value in block.items())
+
+
 def test_another_leaf_that_stands_elsewhere_proves_no_absence() -> None:
     held, key, proof = absent_beside_another()
     verify_map(root=held.root, key=key, value=None, proof=proof)
