@@ -87,9 +87,12 @@ async def plug_in(parts: NodeParts) -> Plugins:
         followed.close()
 
     async def keep_anchored() -> None:
+        looked_at, noted = -1, dict[bytes, list[Any]]()
         while True:
-            for feed_id in parts.node.enrolled_feeds():
-                _note_anchored(parts.node, model, feed_id)
+            if (height := parts.node.status().height) != looked_at:
+                looked_at = height
+                for feed_id in parts.node.enrolled_feeds():
+                    _note_anchored(parts.node, model, feed_id, noted)
             await asyncio.sleep(ANCHORED_POLL_S)
 
     async def open_runs() -> None:
@@ -160,9 +163,13 @@ def _held_by_both(model: ReadModel, followed: FollowedItems) -> dict[tuple[bytes
     return {key: min(ours[key], theirs[key]) for key in ours.keys() & theirs.keys()}
 
 
-def _note_anchored(node: ChainNode, model: ReadModel, feed_id: bytes) -> None:
+def _note_anchored(
+    node: ChainNode, model: ReadModel, feed_id: bytes, noted: dict[bytes, list[Any]]
+) -> None:
+    """Tells the read model of a feed's newest anchor, unless it is the one noted before."""
     row = node.get("feed", feed_id, 0)
-    if row is not None:
+    if row is not None and noted.get(feed_id) != row:
+        noted[feed_id] = row
         height, *_, time_ms = row
         model.set_anchored(feed_id, 0, height, time_ms=time_ms, chain_height=node.status().height)
 

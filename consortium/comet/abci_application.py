@@ -30,6 +30,8 @@ CODE_NO_EFFECT: Final = 1_000  # to the mempool only: would change nothing, so n
 CODE_QUERY: Final = 1_001
 # Rechecks after a block that try a transaction out; the rest wait for their turn at the front.
 RECHECK_TRIALS_MAX: Final = 64
+# Most transactions are in the next block or the one after: trying them out would be in vain.
+RECHECKS_BEFORE_TRIAL: Final = 4
 PAUSE_NS_MAX: Final = 2_000_000_000
 EMPTY_RUN_MAX: Final = 2  # a block that proves, then one that brings the time up to date
 NS_PER_SECOND: Final = 1_000_000_000
@@ -106,6 +108,8 @@ class AbciApplication:
         self._empty_run = 0
         self.misbehaviour_count = 0
         self._trials_left = RECHECK_TRIALS_MAX
+        self._left_out: frozenset[bytes] = frozenset()
+        self._rechecks, self._rechecks_now = dict[bytes, int](), dict[bytes, int]()
         self._now_ns = 0
         self._calls: dict[str, Callable[[Any], Any]] = {
             "echo": lambda request: abci.ResponseEcho(message=request.message),
@@ -171,13 +175,19 @@ class AbciApplication:
         again = request.type == abci.CheckTxType.RECHECK
         result = self.application.check_tx(request.tx, time_ms=self._clock_ns() // 1_000_000)
         code = int(result.code)
-        if code == Code.ACCEPTED and again and self._trials_left:
+        if code == Code.ACCEPTED and again and self._is_doubtful(request.tx) and self._trials_left:
             self._trials_left -= 1
             (result,) = self.application.prepare_proposal(time_ns=self._now_ns, txs=[request.tx])
             code = int(result.code) if result.code or result.records else CODE_NO_EFFECT
         if code:
             self._watcher.on_dropped(request.tx, result)
         return abci.ResponseCheckTx(code=code, log=result.text)
+
+    def _is_doubtful(self, tx: bytes) -> bool:
+        """Whether a transaction waits longer than others, or was left out of our own proposal."""
+        digest = sha256(tx)
+        count = self._rechecks_now[digest] = self._rechecks.get(digest, 0) + 1
+        return count > RECHECKS_BEFORE_TRIAL or digest in self._left_out
 
     def _work(self, height: int, block_ns: int, txs: Sequence[bytes]) -> FinalizedBlock:
         """What a block leads to; the same block is worked out once."""
@@ -205,6 +215,11 @@ class AbciApplication:
                 break  # never leave one out and take a later one: that may rest on it
             if result.records:
                 chosen.append(tx)
+        self._left_out = frozenset(
+            sha256(tx)
+            for tx, result in zip(request.txs, results, strict=True)
+            if not result.records
+        )
         return abci.ResponsePrepareProposal(txs=chosen)
 
     def _process_proposal(self, request: Any) -> Any:
@@ -255,6 +270,7 @@ class AbciApplication:
         self.application.commit(replace(outcome, state=stored))
         self._decided, self._worked = None, None
         self._trials_left = RECHECK_TRIALS_MAX
+        self._rechecks, self._rechecks_now = self._rechecks_now, {}
         self._empty_run = 0 if txs else self._empty_run + 1
         fates = list(zip(txs, finalized.results, strict=True))
         self._watcher.on_committed(outcome.height, fates, changed)

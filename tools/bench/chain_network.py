@@ -212,5 +212,13 @@ def engine() -> Path:
 
 
 def _alive(network: Network) -> Network:
-    wait_until(lambda: network.height >= 1, "the first block of four validators")
+    wait_until(lambda: all(map(_follows, network.rpcs)), "the first block of four validators")
     return network
+
+
+def _follows(rpc: NodeRpc) -> bool:
+    """Whether a node has a block and fetches none from before."""
+    with suppress(ChainUnavailableError, KeyError):
+        told = rpc.call("status")["sync_info"]
+        return int(told["latest_block_height"]) > 0 and not told["catching_up"]
+    return False
