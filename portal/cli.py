@@ -73,6 +73,9 @@ def _add_rebuild(verbs: Any) -> None:
         "rebuild", help="make the read model anew from the ledger", epilog=REBUILD_EXAMPLE
     )
     _add_home(rebuild)
+    rebuild.add_argument(
+        "--check", action="store_true", help="compare only: is what is kept what would be made?"
+    )
     rebuild.set_defaults(run=run_rebuild)
 
 
@@ -130,8 +133,14 @@ def run_rebuild(args: argparse.Namespace) -> int:
     """Rebuild the read model."""
 
     def run() -> int:
-        from portal.compose import rebuild
+        from portal.compose import check, rebuild
 
+        if args.check:
+            number, differing = asyncio.run(check(_config_of(args)))
+            print(
+                f"{number} items: " + (f"{', '.join(differing)} differ" if differing else "equal")
+            )
+            return EXIT_FAILED if differing else EXIT_OK
         print(f"rebuilt from {asyncio.run(rebuild(_config_of(args)))} items")
         return EXIT_OK
 

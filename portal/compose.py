@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from portal.errors import HomeError
 from portal.live_feed import LiveFeed
 from portal.office.accounts import AccountDesk
 from portal.parts import Parts
+from portal.read.compare import differing_tables
 from portal.read.database import open_database, sqlite_url
 from portal.read.follower import Follower, clear_tables, make_tables
 from portal.read.organisations import id_of
@@ -163,6 +165,25 @@ async def rebuild(config: PortalConfig) -> int:
             await door.status()  # nothing is emptied before the machine has answered
             await asyncio.to_thread(clear_tables, opened.read)
             return await Follower(opened.read, door, lambda _: None).catch_up()
+    finally:
+        os.close(opened.lock)
+
+
+async def check(config: PortalConfig) -> tuple[int, list[str]]:
+    """(number of items, tables that differ) between the kept read model and one that is made anew
+    beside it; the kept one is first brought up to date. Raises as `rebuild`.
+    """
+    opened = open_home(config)
+    try:
+        with tempfile.TemporaryDirectory(dir=config.home) as folder:
+            anew = open_database(sqlite_url(Path(folder) / READ_NAME))
+            make_tables(anew)
+            async with opened.door as door:
+                number = await Follower(anew, door, lambda _: None).catch_up()
+                await Follower(opened.read, door, lambda _: None).catch_up()
+                # What came in between is in both, or in the second only.
+                number = await Follower(anew, door, lambda _: None).catch_up()
+            return number, await asyncio.to_thread(differing_tables, opened.read, anew)
     finally:
         os.close(opened.lock)
 

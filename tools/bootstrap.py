@@ -66,6 +66,7 @@ PACKAGES = (
     DebianPackage("nbdkit", "nbdkit", "a disk with a volatile cache", ("test",)),
     DebianPackage("kmod", "modprobe", "finds that machine's modules", ("test",)),
     DebianPackage("cpio", "cpio", "packs its first files", ("test",)),
+    DebianPackage("postgresql", "/usr/lib/postgresql", "holds a portal's read model", ("test",)),
     DebianPackage("chromium", "chromium", "looks at the live page in the tests", ("test",)),
     DebianPackage(
         "fonts-wqy-microhei",

@@ -9,9 +9,10 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from consortium.errors import ConsortiumError
+from consortium.errors import ConsortiumError, MalformedError
 from ledger.chain_genesis import Genesis
 from ledger.entry import KIND_HEALTH
+from ledger.errors import InputError
 from logistics.errors import LogisticsError
 from logistics.health import AlarmChange, BoxHealth
 from logistics.reading import Descriptor
@@ -27,6 +28,11 @@ WAIT_MS: Final = 10_000
 RETRY_S: Final = 1.0
 BATCH: Final = 200
 _NAME: Final = "items"
+# What a projection meets in an item of a shape that it does not know.
+UNREADABLE: Final = (
+    *(PortalError, LogisticsError, MalformedError, InputError),
+    *(ValueError, TypeError, LookupError),
+)
 
 
 class ItemSource(Protocol):
@@ -86,7 +92,7 @@ def _apply_one(
                     projection.apply_transaction(db, item)
             else:
                 _apply_run(db, projection, item, entries)
-    except (PortalError, LogisticsError) as error:
+    except UNREADABLE as error:
         log.warning("item_unread number=%d projection=%s", number, projection.name)
         row = {"seq": number, "projection": projection.name, "reason": str(error)}
         put(db, UNREAD, row)
