@@ -15,6 +15,7 @@ from portal import front
 from portal.access import Role, guard
 from portal.accounts import pages as accounts
 from portal.errors import FieldError, MissingError, TooManyError, VisitorError
+from portal.journey import pages as journey
 from portal.parts import Parts
 from portal.shell import HERE, SecureHeaders, language_of
 from portal.warehouse import pages as warehouse
@@ -27,12 +28,14 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     front.routes,
     accounts.routes,
     warehouse.routes,
+    journey.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
-TEMPLATE_ROOMS: Final = ("accounts", "warehouse")
+TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "journey")
 # What stands at the top of every page, for whom.
 MENU: Final = (
     ("shell.warehouse", "/warehouse", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
+    ("journey.sensors", "/sensors", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("shell.people", "/people", (Role.ADMIN,)),
 )
 

@@ -98,7 +98,13 @@ def make_shell(rooms: tuple[str, ...], **extra: Any) -> Shell:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minute": minute, "day": day, "celsius": celsius, "short": short}
+    environment.filters |= {
+        "minute": minute,
+        "day": day,
+        "celsius": celsius,
+        "short": short,
+        "length_of": length_of,
+    }
     return Shell(environment, dict(extra))
 
 
@@ -127,3 +133,14 @@ def celsius(milli: int | None) -> str:
 def short(hexadecimal: str) -> str:
     """The first eight characters of an id."""
     return hexadecimal[:8]
+
+
+def length_of(ms: int) -> str:
+    """A length of time as people say it: "14 h 10 min", "45 s"."""
+    seconds = ms // 1000
+    if seconds < 60:
+        return f"{seconds} s"
+    days, minutes = divmod(seconds // 60, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)

@@ -1,0 +1,190 @@
+"""Sensors in a list, and one device on its own page: answer, chart, map, table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from portal.access import Role, SignedIn, Viewer, only
+from portal.chart.spells import Interval, Limits
+from portal.errors import FieldError
+from portal.journey import queries
+from portal.journey.drawing import Journey, account_of, drawing_of
+from portal.journey.export import export
+from portal.parts import Parts
+
+POINTS: Final = 1_200
+DAY_MS: Final = 86_400_000
+SPANS: Final = (
+    ("hour", DAY_MS // 24),
+    ("day", DAY_MS),
+    ("week", 7 * DAY_MS),
+    ("month", 31 * DAY_MS),
+)
+TEMPERATURE: Final = "temperature"
+When = Annotated[str, Query(max_length=40)]
+
+
+def moment(text: str, field: str) -> int | None:
+    """A moment (ms since 1970) as a form or a link gives it: ISO 8601, UTC where it names no zone,
+    or a number of ms. None for an empty text; raises FieldError.
+    """
+    if not text:
+        return None
+    if text.isdecimal():
+        return min(int(text), 253_402_300_799_999)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FieldError(field, "journey.moment_wrong") from error
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def span_of(from_: str, to: str, *, newest_ms: int) -> Interval:
+    """The span that is asked for; the last day of what is known where nothing is."""
+    end = moment(to, "to")
+    end_ms = newest_ms if end is None else end
+    begin = moment(from_, "from")
+    begin_ms = end_ms - DAY_MS if begin is None else begin
+    if begin_ms >= end_ms:
+        raise FieldError("from", "journey.span_wrong")
+    return Interval(begin_ms, end_ms)
+
+
+def journey_of(
+    db: Connection, found: Sequence[queries.Channel], span: Interval, *, limits: Limits
+) -> Journey:
+    """The temperatures of these channels in a span, with gaps and the way."""
+    shown = [c for c in found if c.quantity == TEMPERATURE]
+    feeds = sorted({c.feed for c in found})
+    return Journey(
+        span=span,
+        lines=tuple(queries.line(db, c, span, points_max=POINTS) for c in shown),
+        limits=limits,
+        gaps=tuple(gap for c in shown for gap in queries.gaps(db, c, span)),
+        track=tuple(place for feed in feeds for place in queries.track(db, feed, span)),
+    )
+
+
+def routes(parts: Parts) -> APIRouter:
+    """The room's routes."""
+    router = APIRouter(
+        prefix="/sensors",
+        dependencies=[Depends(only(Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR))],
+    )
+
+    def look(
+        viewer: Viewer, feed: str, device: str, *, when: tuple[str, str], limits: Limits
+    ) -> Any:
+        with parts.read.connect() as db:
+            found = queries.device_channels(db, viewer, feed, device=device)
+            newest = queries.newest_ms(db, [feed]) or parts.clock_ms()
+            span = span_of(*when, newest_ms=newest)
+            return found, newest, journey_of(db, found, span, limits=limits)
+
+    @router.get("")
+    def sensors(request: Request, viewer: SignedIn) -> Response:
+        with parts.read.connect() as db:
+            found = queries.channels(db, viewer)
+            rows = [(channel, queries.newest_value(db, channel)) for channel in found]
+        return parts.shell.render(request, "journey/sensors.html", rows=rows)
+
+    @router.get("/all")
+    def all_sensors(
+        request: Request,
+        viewer: SignedIn,
+        from_: Annotated[When, Query(alias="from")] = "",
+        to: When = "",
+    ) -> Response:
+        with parts.read.connect() as db:
+            found = queries.channels(db, viewer, quantity=TEMPERATURE)
+            newest = queries.newest_ms(db, {c.feed for c in found}) or parts.clock_ms()
+        span = span_of(from_, to, newest_ms=newest)
+        return parts.shell.render(
+            request,
+            "journey/all.html",
+            span=span,
+            spans=SPANS,
+            count=len(found),
+            newest=newest,
+            data=f"/sensors/all/chart.json?from={span.from_ms}&to={span.to_ms}",
+        )
+
+    @router.get("/all/chart.json")
+    def all_drawing(
+        viewer: SignedIn, from_: Annotated[When, Query(alias="from")] = "", to: When = ""
+    ) -> Response:
+        with parts.read.connect() as db:
+            found = queries.channels(db, viewer, quantity=TEMPERATURE)
+            newest = queries.newest_ms(db, {c.feed for c in found}) or parts.clock_ms()
+            span = span_of(from_, to, newest_ms=newest)
+            journey = journey_of(db, found, span, limits=Limits(None, None))
+        return JSONResponse(drawing_of(replace(journey, track=())))
+
+    @router.get("/{feed}/{device}")
+    def sensor(
+        *,
+        request: Request,
+        viewer: SignedIn,
+        feed: str,
+        device: str,
+        from_: Annotated[When, Query(alias="from")] = "",
+        to: When = "",
+        low: Annotated[int | None, Query(ge=-300, le=300)] = None,
+        high: Annotated[int | None, Query(ge=-300, le=300)] = None,
+    ) -> Response:
+        limits = Limits(*(None if x is None else x * 1000 for x in (low, high)))
+        found, newest, journey = look(viewer, feed, device, when=(from_, to), limits=limits)
+        span, here = journey.span, f"/sensors/{feed}/{device}"
+        edges = "".join(f"&{k}={v}" for k, v in (("low", low), ("high", high)) if v is not None)
+        return parts.shell.render(
+            request,
+            "journey/sensor.html",
+            channels=found,
+            account=account_of(journey),
+            span=span,
+            spans=SPANS,
+            newest=newest,
+            low=low,
+            high=high,
+            here=here,
+            edges=edges,
+            query=f"from={span.from_ms}&to={span.to_ms}{edges}",
+        )
+
+    @router.get("/{feed}/{device}/chart.json")
+    def drawing(
+        *,
+        viewer: SignedIn,
+        feed: str,
+        device: str,
+        from_: Annotated[When, Query(alias="from")] = "",
+        to: When = "",
+        low: Annotated[int | None, Query(ge=-300, le=300)] = None,
+        high: Annotated[int | None, Query(ge=-300, le=300)] = None,
+    ) -> Response:
+        limits = Limits(*(None if x is None else x * 1000 for x in (low, high)))
+        _, _, journey = look(viewer, feed, device, when=(from_, to), limits=limits)
+        return JSONResponse(drawing_of(journey))
+
+    @router.get("/{feed}/{device}/export.{form}")
+    def download(
+        *,
+        viewer: SignedIn,
+        feed: str,
+        device: str,
+        form: str,
+        from_: Annotated[When, Query(alias="from")] = "",
+        to: When = "",
+    ) -> Response:
+        nothing = Limits(None, None)
+        found, _, journey = look(viewer, feed, device, when=(from_, to), limits=nothing)
+        with parts.read.connect() as db:
+            rows = {c: queries.export_rows(db, c, journey.span) for c in found}
+        return export(form, name=device, span=journey.span, rows=rows)
+
+    return router
