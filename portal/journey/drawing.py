@@ -1,12 +1,14 @@
 """A journey as the page's script draws it: one value of plain numbers. Pure."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.chart.kinetic import mean_kinetic_milli
+from logistics.rules.errors import EvidenceError
+from logistics.rules.mkt import mean_kinetic_celsius_milli
+from logistics.rules.stretches import Sample, held
 from portal.chart.spells import (
+    HOLDS,
     Interval,
     Limits,
     Spell,
@@ -43,6 +45,27 @@ class Account:
     count: int
 
 
+def _kinetic(journey: Journey) -> int | None:
+    """Mean kinetic temperature by the rules that contracts use; None where not every reading is
+    here, or there is no time between them.
+    """
+    if any(line.hold_ms > HOLDS * line.channel.interval_ms for line in journey.lines):
+        return None
+    stretches = [
+        stretch
+        for line in journey.lines
+        for stretch in held(
+            [Sample(point.at_ms, point.milli) for point in line.known],
+            to_ms=journey.span.to_ms,
+            gap_ms=line.hold_ms,
+        )
+    ]
+    try:
+        return mean_kinetic_celsius_milli(stretches)
+    except EvidenceError:
+        return None
+
+
 def spells_of(journey: Journey, line: Line) -> list[Spell]:
     """The line's spells outside the journey's limits."""
     return spells(line.known, journey.limits, hold_ms=line.hold_ms, end_ms=journey.span.to_ms)
@@ -60,7 +83,7 @@ def account_of(journey: Journey) -> Account:
         spells=tuple(found),
         by_holder=length_by_holder(found, journey.holders),
         silent_ms=sum(gap.to_ms - gap.from_ms for gap in quiet),
-        kinetic_milli=mean_kinetic_milli(Counter(values)),
+        kinetic_milli=_kinetic(journey),
         count=len(values),
     )
 

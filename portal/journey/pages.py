@@ -1,9 +1,10 @@
 """Sensors in a list, and one device on its own page: answer, chart, map, table."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from portal.errors import FieldError
 from portal.journey import queries
 from portal.journey.drawing import Journey, account_of, drawing_of
 from portal.journey.export import export
+from portal.journey.queries import Channel
 from portal.parts import Parts
 
 POINTS: Final = 1_200
@@ -26,7 +28,6 @@ SPANS: Final = (
     ("month", 31 * DAY_MS),
 )
 TEMPERATURE: Final = "temperature"
-When = Annotated[str, Query(max_length=40)]
 
 
 def moment(text: str, field: str) -> int | None:
@@ -56,7 +57,7 @@ def span_of(from_: str, to: str, *, newest_ms: int) -> Interval:
 
 
 def journey_of(
-    db: Connection, found: Sequence[queries.Channel], span: Interval, *, limits: Limits
+    db: Connection, found: Sequence[Channel], span: Interval, *, limits: Limits
 ) -> Journey:
     """The temperatures of these channels in a span, with gaps and the way."""
     shown = [c for c in found if c.quantity == TEMPERATURE]
@@ -70,21 +71,47 @@ def journey_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What part of the record is asked for, and between which limits (degrees Celsius)."""
+
+    from_: Annotated[str, Query(alias="from", max_length=40)] = ""
+    to: Annotated[str, Query(max_length=40)] = ""
+    low: Annotated[int | None, Query(ge=-300, le=300)] = None
+    high: Annotated[int | None, Query(ge=-300, le=300)] = None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in thousandths of a degree."""
+        return Limits(*(None if x is None else x * 1000 for x in (self.low, self.high)))
+
+    def query(self, span: Interval) -> str:
+        """The same as a link's query, the span written out."""
+        edges = (("low", self.low), ("high", self.high))
+        more = [f"&{name}={value}" for name, value in edges if value is not None]
+        return f"from={span.from_ms}&to={span.to_ms}{''.join(more)}"
+
+
+Asks = Annotated[Asked, Depends()]
+
+
 def routes(parts: Parts) -> APIRouter:
     """The room's routes."""
     router = APIRouter(
         prefix="/sensors",
         dependencies=[Depends(only(Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR))],
     )
+    router.include_router(_all_sensors(parts))
+    router.include_router(_one_device(parts))
+    return router
 
-    def look(
-        viewer: Viewer, feed: str, device: str, *, when: tuple[str, str], limits: Limits
-    ) -> Any:
-        with parts.read.connect() as db:
-            found = queries.device_channels(db, viewer, feed, device=device)
-            newest = queries.newest_ms(db, [feed]) or parts.clock_ms()
-            span = span_of(*when, newest_ms=newest)
-            return found, newest, journey_of(db, found, span, limits=limits)
+
+def _all_sensors(parts: Parts) -> APIRouter:
+    router = APIRouter()
+
+    def temperatures(db: Connection, viewer: Viewer) -> tuple[list[Channel], int]:
+        found = queries.channels(db, viewer, quantity=TEMPERATURE)
+        return found, queries.newest_ms(db, {c.feed for c in found}) or parts.clock_ms()
 
     @router.get("")
     def sensors(request: Request, viewer: SignedIn) -> Response:
@@ -94,95 +121,69 @@ def routes(parts: Parts) -> APIRouter:
         return parts.shell.render(request, "journey/sensors.html", rows=rows)
 
     @router.get("/all")
-    def all_sensors(
-        request: Request,
-        viewer: SignedIn,
-        from_: Annotated[When, Query(alias="from")] = "",
-        to: When = "",
-    ) -> Response:
+    def all_sensors(request: Request, viewer: SignedIn, asked: Asks) -> Response:
         with parts.read.connect() as db:
-            found = queries.channels(db, viewer, quantity=TEMPERATURE)
-            newest = queries.newest_ms(db, {c.feed for c in found}) or parts.clock_ms()
-        span = span_of(from_, to, newest_ms=newest)
+            _, newest = temperatures(db, viewer)
+        span = span_of(asked.from_, asked.to, newest_ms=newest)
         return parts.shell.render(
             request,
             "journey/all.html",
             span=span,
             spans=SPANS,
-            count=len(found),
             newest=newest,
-            data=f"/sensors/all/chart.json?from={span.from_ms}&to={span.to_ms}",
+            data=f"/sensors/all/chart.json?{asked.query(span)}",
         )
 
     @router.get("/all/chart.json")
-    def all_drawing(
-        viewer: SignedIn, from_: Annotated[When, Query(alias="from")] = "", to: When = ""
-    ) -> Response:
+    def all_drawing(viewer: SignedIn, asked: Asks) -> Response:
         with parts.read.connect() as db:
-            found = queries.channels(db, viewer, quantity=TEMPERATURE)
-            newest = queries.newest_ms(db, {c.feed for c in found}) or parts.clock_ms()
-            span = span_of(from_, to, newest_ms=newest)
-            journey = journey_of(db, found, span, limits=Limits(None, None))
+            found, newest = temperatures(db, viewer)
+            span = span_of(asked.from_, asked.to, newest_ms=newest)
+            journey = journey_of(db, found, span, limits=asked.limits)
         return JSONResponse(drawing_of(replace(journey, track=())))
 
-    @router.get("/{feed}/{device}")
+    return router
+
+
+def _one_device(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/{feed}/{device}")
+
+    def look(
+        viewer: Viewer, feed: str, device: str, *, asked: Asked
+    ) -> tuple[list[Channel], int, Journey]:
+        with parts.read.connect() as db:
+            found = queries.device_channels(db, viewer, feed, device=device)
+            newest = queries.newest_ms(db, [feed]) or parts.clock_ms()
+            span = span_of(asked.from_, asked.to, newest_ms=newest)
+            return found, newest, journey_of(db, found, span, limits=asked.limits)
+
+    @router.get("")
     def sensor(
-        *,
-        request: Request,
-        viewer: SignedIn,
-        feed: str,
-        device: str,
-        from_: Annotated[When, Query(alias="from")] = "",
-        to: When = "",
-        low: Annotated[int | None, Query(ge=-300, le=300)] = None,
-        high: Annotated[int | None, Query(ge=-300, le=300)] = None,
+        *, request: Request, viewer: SignedIn, feed: str, device: str, asked: Asks
     ) -> Response:
-        limits = Limits(*(None if x is None else x * 1000 for x in (low, high)))
-        found, newest, journey = look(viewer, feed, device, when=(from_, to), limits=limits)
-        span, here = journey.span, f"/sensors/{feed}/{device}"
-        edges = "".join(f"&{k}={v}" for k, v in (("low", low), ("high", high)) if v is not None)
+        found, newest, journey = look(viewer, feed, device, asked=asked)
         return parts.shell.render(
             request,
             "journey/sensor.html",
             channels=found,
             account=account_of(journey),
-            span=span,
+            span=journey.span,
             spans=SPANS,
             newest=newest,
-            low=low,
-            high=high,
-            here=here,
-            edges=edges,
-            query=f"from={span.from_ms}&to={span.to_ms}{edges}",
+            low=asked.low,
+            high=asked.high,
+            here=f"/sensors/{feed}/{quote(device, safe='')}",
+            query=asked.query(journey.span),
         )
 
-    @router.get("/{feed}/{device}/chart.json")
-    def drawing(
-        *,
-        viewer: SignedIn,
-        feed: str,
-        device: str,
-        from_: Annotated[When, Query(alias="from")] = "",
-        to: When = "",
-        low: Annotated[int | None, Query(ge=-300, le=300)] = None,
-        high: Annotated[int | None, Query(ge=-300, le=300)] = None,
-    ) -> Response:
-        limits = Limits(*(None if x is None else x * 1000 for x in (low, high)))
-        _, _, journey = look(viewer, feed, device, when=(from_, to), limits=limits)
+    @router.get("/chart.json")
+    def drawing(*, viewer: SignedIn, feed: str, device: str, asked: Asks) -> Response:
+        _, _, journey = look(viewer, feed, device, asked=asked)
         return JSONResponse(drawing_of(journey))
 
-    @router.get("/{feed}/{device}/export.{form}")
-    def download(
-        *,
-        viewer: SignedIn,
-        feed: str,
-        device: str,
-        form: str,
-        from_: Annotated[When, Query(alias="from")] = "",
-        to: When = "",
-    ) -> Response:
-        nothing = Limits(None, None)
-        found, _, journey = look(viewer, feed, device, when=(from_, to), limits=nothing)
+    @router.get("/export.{form}")
+    def download(*, viewer: SignedIn, feed: str, device: str, form: str, asked: Asks) -> Response:
+        found, _, journey = look(viewer, feed, device, asked=asked)
         with parts.read.connect() as db:
             rows = {c: queries.export_rows(db, c, journey.span) for c in found}
         return export(form, name=device, span=journey.span, rows=rows)
