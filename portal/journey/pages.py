@@ -97,17 +97,15 @@ Asks = Annotated[Asked, Depends()]
 
 def routes(parts: Parts) -> APIRouter:
     """The room's routes."""
-    router = APIRouter(
-        prefix="/sensors",
-        dependencies=[Depends(only(Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR))],
-    )
+    looks = only(Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)
+    router = APIRouter(dependencies=[Depends(looks)])
     router.include_router(_all_sensors(parts))
     router.include_router(_one_device(parts))
     return router
 
 
 def _all_sensors(parts: Parts) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/sensors")
 
     def temperatures(db: Connection, viewer: Viewer) -> tuple[list[Channel], int]:
         found = queries.channels(db, viewer, quantity=TEMPERATURE)
@@ -146,7 +144,7 @@ def _all_sensors(parts: Parts) -> APIRouter:
 
 
 def _one_device(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/{feed}/{device}")
+    router = APIRouter(prefix="/sensors/{feed}/{device}")
 
     def look(
         viewer: Viewer, feed: str, device: str, *, asked: Asked
