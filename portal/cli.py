@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_USAGE = 64
 LIVE_EXAMPLE = "example: wharf portal live --events demo/events.jsonl --port 8080"
 RUN_EXAMPLE = "example: wharf portal run --node ~/chain --home ~/portal --port 8080"
 REBUILD_EXAMPLE = "example: wharf portal rebuild --node ~/chain --home ~/portal"
 INVITE_EXAMPLE = (
     "example: wharf portal invite 'Li Na' --role warehouse --node ~/chain --home ~/portal"
 )
+VERIFIER_EXAMPLE = "example: wharf portal verifier --trust 311a602a... -o verify.html"
 REPORT_EXAMPLE = "example: wharf portal report --events demo/events.jsonl -o report.html"
 
 
@@ -42,6 +44,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_rebuild(verbs)
     _add_invite(verbs)
 
+    _add_verifier(verbs)
+
     report = verbs.add_parser("report", help="write one HTML file", epilog=REPORT_EXAMPLE)
     report.add_argument("--events", type=Path, required=True, help="file of JSON lines")
     report.add_argument("-o", "--output", type=Path, required=True, help="HTML file to write")
@@ -58,6 +62,22 @@ def _add_home(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="postgresql://... for everything (default: SQLite files in its folder)",
     )
+
+
+def _add_verifier(verbs: Any) -> None:
+    verifier = verbs.add_parser(
+        "verifier",
+        help="write the page that checks proofs in a browser, with no server",
+        epilog=VERIFIER_EXAMPLE,
+    )
+    verifier.add_argument("-o", "--output", type=Path, required=True, help="HTML file to write")
+    verifier.add_argument(
+        "--trust",
+        default="",
+        metavar="DIGEST",
+        help="digest of the chain's genesis document to fill in: 64 hexadecimal digits",
+    )
+    verifier.set_defaults(run=run_verifier)
 
 
 def _add_run(verbs: Any) -> None:
@@ -176,6 +196,25 @@ def run_live(args: argparse.Namespace) -> int:
         print(address_of(listener), flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         serve(args.events, listener)
+    return EXIT_OK
+
+
+def run_verifier(args: argparse.Namespace) -> int:
+    """Write the verifier's page; print the digest by which it is known."""
+    import hashlib
+    import re
+
+    from portal.verifier import verifier_page
+
+    if not re.fullmatch(r"[0-9a-fA-F]{64}|", args.trust):
+        print("wharf portal verifier: --trust: not 64 hexadecimal digits", file=sys.stderr)
+        return EXIT_USAGE
+    page = verifier_page(args.trust.lower()).encode()
+    try:
+        args.output.write_bytes(page)
+    except OSError as error:
+        return _fail(error)
+    print(f"wrote {args.output}, SHA-256 {hashlib.sha256(page).hexdigest()}")
     return EXIT_OK
 
 
