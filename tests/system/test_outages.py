@@ -62,7 +62,11 @@ def settle(box: GatewayBox, publisher: Publisher) -> None:
     """Everything published is in a block that is anchored and opened."""
     publisher.finish()
     sent = len(set(publisher.sent))
-    box.until(lambda r: readings(r, "fridge-1") >= sent, "everything published in the journal")
+    box.until(
+        lambda r: readings(r, "fridge-1") >= sent,
+        "everything published in the journal",
+        limit_s=120,
+    )
     box.settle()
 
 

@@ -85,13 +85,15 @@ async def test_all_eight_processes_killed_at_once_come_back_to_one_state(
             await gateway.anchor(network, at)
 
     work = [asyncio.create_task(load(gateway, at)) for at, gateway in enumerate(gateways)]
-    await asyncio.sleep(2)
+    deadline_s = time.monotonic() + 60
+    while not all(gateway.anchored > 0 for gateway in gateways):
+        assert time.monotonic() < deadline_s, "not every gateway had a head anchored in a minute"
+        await asyncio.sleep(0.1)
     for organisation in network.organisations:
         organisation.kill()
     for task in work:
         task.cancel()
     await asyncio.gather(*work, return_exceptions=True)
-    assert all(gateway.anchored > 0 for gateway in gateways)
     network.start()
     await network.until_equal(who=ALL)
     for at, gateway in enumerate(gateways):
