@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from consortium.app.conflicts import FORM_ANCHORED, FORM_HEADS
+from consortium.app.conflicts import FORM_ANCHORED, FORM_HEADS, FORM_ROW
 from consortium.app.refusal import Code
 from consortium.errors import ChainUnavailableError
 from consortium.node import ChainNode
@@ -51,6 +51,9 @@ class HeadSource(Protocol):
 
     async def conflicts(self, limit: int) -> Sequence[ConflictRow]:
         """Evidence of conflicts that the chain does not have yet."""
+
+    async def contradictions(self, anchored: Anchored, limit: int) -> Sequence[ConflictRow]:
+        """Evidence that a feed's history held here is not the one that is anchored."""
 
 
 class StatementSource(Protocol):
@@ -158,11 +161,13 @@ class Anchorer:
 
     async def _report_held(self, heads: HeadSource) -> None:
         """Evidence that this machine holds goes to the chain first: it freezes the feed."""
-        for feed_id, evidence in await heads.conflicts(CONFLICTS_MAX):
+        held = [(FORM_HEADS, row) for row in await heads.conflicts(CONFLICTS_MAX)]
+        rows = await heads.contradictions(self._node.anchored, CONFLICTS_MAX)
+        for form, (feed_id, evidence) in [*held, *((FORM_ROW, row) for row in rows)]:
             digest = sha256(evidence)
             if digest not in self._reported:
                 logger.error("conflict feed=%s evidence=%s", feed_id.hex(), digest.hex())
-                await self._submit(KIND_CONFLICT, [feed_id, FORM_HEADS, evidence])
+                await self._submit(KIND_CONFLICT, [feed_id, form, evidence])
                 self._reported.add(digest)
 
     async def _report(self, item: AnchorItem) -> None:

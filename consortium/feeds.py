@@ -27,7 +27,7 @@ from ledger.feed_store import (
     put_value,
 )
 from ledger.gossip import FeedReceiver
-from ledger.mirror import anchor_item, conflicts_of, open_held_run, signed_height
+from ledger.mirror import anchor_item, conflicts_of, contradiction, open_held_run, signed_height
 from ledger.opening import OpenedRun, check_continues
 from ledger.signing import PublicKey
 from ledger.store import Store, Transaction
@@ -54,6 +54,8 @@ class FeedRoom:
         self._last: dict[tuple[FeedName, int], OpenedRun] = {}
         self._poke: Callable[[], None] = lambda: None
         self.notice_for: Callable[[bytes], bytes | None] = lambda _: None
+        self.notice_poll_s = NOTICE_POLL_S
+        self._agreed: dict[FeedName, bytes] = {}  # digest of the anchored head that was compared
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -66,7 +68,7 @@ class FeedRoom:
     async def open_session(self) -> "FeedSession":
         """A session for a new stream."""
         receiver = FeedReceiver(StoreSink(self.store, self.key_of, self._note_change))
-        return FeedSession(receiver, self.notice_for)
+        return FeedSession(receiver, self.notice_for, self.notice_poll_s)
 
     def key_of(self, feed_id: bytes) -> PublicKey | None:
         """The present key of a feed, None where it is not enrolled, or no longer."""
@@ -121,6 +123,28 @@ class FeedRoom:
             for evidence in self.store.read(lambda txn, feed=feed: conflicts_of(txn, feed))[:1]  # type: ignore[misc]  # bound now
         ]
         return held[:limit]
+
+    async def contradictions(self, anchored: Anchored, limit: int) -> Sequence[ConflictRow]:
+        """Evidence that a feed's history held here is not the one that is anchored."""
+        return await asyncio.to_thread(self._contradictions, anchored, limit)
+
+    def _contradictions(self, anchored: Anchored, limit: int) -> list[ConflictRow]:
+        rows: list[ConflictRow] = []
+        for feed in self.store.read(feeds):
+            state = anchored(*feed)
+            # Once both agree at a height they agree below; only a new anchor can say otherwise.
+            if state is None or self._agreed.get(feed) == state.head_digest:
+                continue
+            if self._is_frozen(feed):
+                continue
+            evidence = self.store.read(partial(contradiction, feed=feed, anchored=state))
+            if evidence:
+                rows.append((feed[0], evidence))
+            elif evidence is not None:
+                self._agreed[feed] = state.head_digest
+            if len(rows) == limit:
+                break
+        return rows
 
     def _anchor_item(self, feed: FeedName, previous: AnchorState | None) -> AnchorItem | None:
         """What anchors a feed's newest head; one that cannot be offered holds up no other."""
@@ -277,8 +301,14 @@ class FeedRoom:
 class FeedSession:
     """One peer's stream."""
 
-    def __init__(self, receiver: FeedReceiver, notice_for: Callable[[bytes], bytes | None]) -> None:
+    def __init__(
+        self,
+        receiver: FeedReceiver,
+        notice_for: Callable[[bytes], bytes | None],
+        notice_poll_s: float = NOTICE_POLL_S,
+    ) -> None:
         self._receiver, self._notice_for = receiver, notice_for
+        self._notice_poll_s = notice_poll_s
         self._told: dict[bytes, bytes] = {}  # the notice that each feed's owner was sent last
         self._ended = asyncio.Event()
 
@@ -295,7 +325,7 @@ class FeedSession:
                     self._told[feed_id] = notice
                     yield notice
             try:
-                await asyncio.wait_for(self._ended.wait(), NOTICE_POLL_S)
+                await asyncio.wait_for(self._ended.wait(), self._notice_poll_s)
             except TimeoutError:
                 continue
 

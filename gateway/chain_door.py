@@ -25,6 +25,7 @@ from consortium.transaction import (
 from consortium.wire import SELECT_ANCHOR_FROM_HEIGHT, SELECT_MIRRORED, SELECT_OPENED
 from gateway.config import PeerConfig
 from gateway.errors import ConfigError, IdentityError
+from gateway.uplink import Conversation
 from ledger.errors import InputError
 from ledger.hashing import sha256
 from ledger.signing import Signer
@@ -71,7 +72,7 @@ class StreamConversation:
 
 
 async def introduced(
-    conversation: StreamConversation, introduce: Introduce | None, server_digest: bytes
+    conversation: Conversation, introduce: Introduce | None, server_digest: bytes
 ) -> None:
     """Says who this side is; raises ChainUnavailableError where it cannot yet."""
     try:

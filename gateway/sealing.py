@@ -30,6 +30,7 @@ from ledger.store import Store, Transaction
 from logistics.reading import stats
 from logistics.records import READING_KINDS, record_of
 
+SALT_BYTES: Final = 32  # of a run
 RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 _log = logging.getLogger(__name__)
@@ -63,7 +64,9 @@ class Cutter:
         keys: Mapping[int, AudienceKey],
         config: SealConfig,
         config_digest: bytes = b"",
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        self._random_bytes = random_bytes
         self._store, self.intake, self._clock = store, intake, clock
         self._sealed_book, self._keys, self._config = sealed_book, keys, config
         self._config_digest = config_digest
@@ -151,7 +154,7 @@ class Cutter:
             pending,
             time=time,
             keys=self._keys,
-            fresh_salt=lambda: os.urandom(32),
+            fresh_salt=lambda: self._random_bytes(SALT_BYTES),
             stats_of=self._stats_of,
         )
 

@@ -28,10 +28,6 @@ from ledger.peer import PEER_UNKNOWN
 from ledger.store import Store
 from ledger.store_exchange import StoreSource
 
-RETRY_S_MIN: Final = 0.5
-RETRY_S_MAX: Final = 8.0
-ANCHOR_POLL_S: Final = 1.0
-OPENED_POLL_S: Final = 3.0
 _HOLDS_NOTHING: Final = (NO_NOT_ENROLLED, PEER_UNKNOWN)
 _log = logging.getLogger(__name__)
 
@@ -56,6 +52,23 @@ class ChainDoor(Protocol):
         """Encoded chain part: first anchor at this height or above, statements up to it."""
 
 
+def _spread() -> float:
+    return random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, no secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a chain machine is asked, in seconds. `spread`: the share of a wait that is waited,
+    so that many gateways do not come back at once.
+    """
+
+    retry_s_min: float = 0.5
+    retry_s_max: float = 8.0
+    anchor_poll_s: float = 1.0
+    opened_poll_s: float = 3.0
+    spread: Callable[[], float] = _spread
+
+
 @dataclass(slots=True)
 class Progress:
     """What others have said of this feed; heights, -1 where nothing yet."""
@@ -71,6 +84,9 @@ class Progress:
     pruned_wanted: int | None = None  # height that the peer asks for and that was let go here
 
 
+PACE: Final = Pace()
+
+
 class Uplink:
     """One chain machine's connection, renewed for ever."""
 
@@ -84,10 +100,11 @@ class Uplink:
         blocks_here: Callable[[], int],
         behind: Callable[[str], None],
         on_notice: Callable[[int, bytes], None] = lambda *_: None,
+        pace: Pace = PACE,
     ) -> None:
         self._door, self._store, self._feed = door, store, feed
         self._genesis_sha256, self._blocks_here, self._behind = genesis_sha256, blocks_here, behind
-        self._on_notice = on_notice
+        self._on_notice, self._pace = on_notice, pace
         self.progress = Progress()
         self.changed = asyncio.Event()
         self.first_word = asyncio.Event()
@@ -107,32 +124,39 @@ class Uplink:
             await self._anchored.wait()
 
     async def _for_ever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        delay_s = RETRY_S_MIN
+        pace = self._pace
+        delay_s = pace.retry_s_min
         while True:
             try:
                 await work()
-                delay_s = RETRY_S_MIN
+                delay_s = pace.retry_s_min
             except (ConsortiumError, LedgerError) as error:
                 _log.warning("uplink_lost work=%s retry_s=%.1f error=%s", name, delay_s, error)
-                delay_s = min(delay_s * 2, RETRY_S_MAX)
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads retries, no secret
+                delay_s = min(delay_s * 2, pace.retry_s_max)
+            await asyncio.sleep(delay_s * pace.spread())
 
     async def _carry(self) -> None:
         sender = FeedSender(StoreSource(self._store, [self._feed]))
         async with self._door.gossip() as peer:
             self.progress.connected = True
             _log.info("uplink_connected")
+            # Not a task group: one that fails in the moment of its cancelling loses the cancelling,
+            # and a gateway that is told to stop would go on for ever.
+            tasks = [
+                asyncio.create_task(self._listen(peer, sender)),
+                asyncio.create_task(self._speak(peer, sender)),
+            ]
             try:
-                async with asyncio.TaskGroup() as group:
-                    listener = group.create_task(self._listen(peer, sender))
-                    speaker = group.create_task(self._speak(peer, sender))
-                    listener.add_done_callback(lambda _: speaker.cancel())
-            except* ConsortiumError as errors:
-                raise ChainUnavailableError(str(errors.exceptions[0])) from errors
-            except* InputError as errors:
-                raise ChainUnavailableError(f"peer sent {errors.exceptions[0]}") from errors
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            except InputError as error:
+                raise ChainUnavailableError(f"peer sent {error}") from error
             finally:
                 self.progress.connected = False
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _speak(self, peer: Conversation, sender: FeedSender) -> None:
         while True:
@@ -188,7 +212,8 @@ class Uplink:
             if head is not None and (head.claim.height >= wanted or not opened_all):
                 await self._ask(min(wanted, head.claim.height))
             settled = head is None or head.claim.height < self.progress.anchored_height + 1
-            await asyncio.sleep(OPENED_POLL_S if settled else ANCHOR_POLL_S)
+            pace = self._pace
+            await asyncio.sleep(pace.opened_poll_s if settled else pace.anchor_poll_s)
 
     async def _look_ahead(self) -> None:
         """Boot guard: a chain that anchored what this store does not hold, though no mirror kept

@@ -7,6 +7,7 @@ the unprotected header.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ledger.canonical import decode, encode
@@ -35,6 +36,7 @@ VDS_RFC9162: Final = 1
 PROOF_INCLUSION: Final = -1
 PROOF_CONSISTENCY: Final = -2
 SIZE_MIN: Final = 2
+HEADS_CACHED: Final = 1024  # a newest head is read many times before there is a newer one
 EPOCH_MAX: Final = (1 << 32) - 1
 NO_HEAD: Final = bytes(HASH_BYTES)
 
@@ -129,6 +131,7 @@ def verify_claim(claim: HeadClaim, signature: bytes, key: PublicKey) -> None:
     key.verify(claim.tbs(), signature)
 
 
+@lru_cache(maxsize=HEADS_CACHED)
 def decode_head(data: bytes) -> Head:
     """The head that these bytes are, its signature not yet checked; raises InputError."""
     parts = sign1_decode(data)

@@ -19,6 +19,7 @@ from ledger.block import (
     decode_run_body,
     decode_run_head,
 )
+from ledger.canonical import encode
 from ledger.conflict import (
     conflict_of_header,
     conflict_of_heads,
@@ -220,6 +221,21 @@ def _conflict(txn: Transaction, header: BlockHeader, new: Head, held: Head) -> b
         return conflict_of_row(new.encode(), held.encode(), row=row, path=path)
     path = inclusion_path(read, count - 1, held.claim.height + 1)
     return conflict_of_header(new.encode(), held.encode(), header=header.encode(), path=path)
+
+
+def contradiction(txn: Transaction, feed: FeedName, anchored: AnchorState) -> bytes | None:
+    """Evidence (docs/formats/chain.md, conflict form 4) that the signed history held here is not
+    the anchored one; empty where they agree, None where the one held here does not reach so far.
+    """
+    head = newest_head(txn, feed)
+    if head is None or head.claim.height < anchored.height:
+        return None
+    count = anchored.height + 1
+    row = header_root(txn, feed, count)
+    if row == anchored.block_root:
+        return b""
+    path = consistency_path(node_reader(txn, feed, TREE_HEADERS), count, head.claim.height + 1)
+    return encode([1, head.encode(), row, list(path)])
 
 
 def header_root(txn: Transaction, feed: FeedName, count: int) -> bytes:

@@ -3,10 +3,19 @@ carrier can fill a mirror with boxes that open nothing.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ledger.canonical import decode, encode
-from ledger.cose import LABEL_ALG, LABEL_KID, LABEL_TYP, sig_structure, sign1_decode, sign1_encode
+from ledger.cose import (
+    LABEL_ALG,
+    LABEL_KID,
+    LABEL_TYP,
+    TAG_SIGN1,
+    sig_structure,
+    sign1_decode,
+    sign1_encode,
+)
 from ledger.entry import FEED_ID_BYTES
 from ledger.errors import FormatError, InputError, SignatureError
 from ledger.sealed import GRANT_BYTES_MAX
@@ -14,6 +23,7 @@ from ledger.signing import PublicKey, Signer
 
 TYP_GRANT: Final = "application/wharf-grant+cose"
 VERSION: Final = 1
+ENVELOPES_CACHED: Final = 1024  # a mirror looks at the same ones again and again
 SIGNED_BYTES_MAX: Final = GRANT_BYTES_MAX + 256
 
 
@@ -35,6 +45,7 @@ async def sign_grant(sealed: bytes, place: GrantPlace, signer: Signer) -> bytes:
     return sign1_encode(protected=protected, payload=payload, signature=signature)
 
 
+@lru_cache(maxsize=ENVELOPES_CACHED)
 def open_envelope(data: bytes) -> tuple[GrantPlace, bytes, bytes]:
     """(place, sealed key, key id of who signed it); raises InputError subclasses."""
     if len(data) > SIGNED_BYTES_MAX:
@@ -74,6 +85,8 @@ def sealed_in(data: bytes) -> bytes:
 
 def is_signed(data: bytes) -> bool:
     """Whether a held grant is in its envelope."""
+    if data[:1] != TAG_SIGN1:
+        return False
     try:
         open_envelope(data)
     except InputError:

@@ -5,6 +5,9 @@ Body: [ 1, feed-id, form, evidence: bstr ]
     form 1: a head that excludes what is anchored        evidence = head
     form 2: two heads that no one history holds          evidence = `ledger.conflict`
     form 3: a run that should not have been sealed       evidence = `ledger.evidence`
+    form 4: a head whose row of headers was another      evidence = [ 1, head, row: hash, [* hash] ]
+            at the anchored height: the path leads from `row`, over the anchored number of headers,
+            to the head's own
 
 Heads must verify under keys of the feed, present, earlier or revoked: who signed twice is the
 point, not when.
@@ -23,15 +26,18 @@ from consortium.app.refusal import Code, Refused
 from consortium.app.state import BlockContext, Draft
 from consortium.transaction import KIND_CONFLICT, Transaction, fields
 from ledger.block import decode_run_head
+from ledger.canonical import decode
 from ledger.conflict import check_conflict, exclude_each_other, verify_under
 from ledger.errors import InputError, RefutedError
 from ledger.evidence import Opinion, decode_evidence, judge
 from ledger.hashing import tagged
 from ledger.head import HeadClaim, decode_head
+from ledger.merkle import verify_consistency
 from ledger.signing import PublicKey
 
 Keys = Sequence[PublicKey]
-FORM_ANCHORED, FORM_HEADS, FORM_RUN = 1, 2, 3
+PATH_HASHES_MAX: Final = 64
+FORM_ANCHORED, FORM_HEADS, FORM_RUN, FORM_ROW = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,28 @@ def _against_anchored(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
     return Shown(claim.feed_id, claim.epoch, sides, max(claim.size, anchored.size))
 
 
+def _row_against_anchored(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
+    version, data, row, path = fields(decode(evidence), int, bytes, bytes, list)
+    require_version(version)
+    head = decode_head(data)
+    verify_under(head, keys)
+    claim = head.claim
+    anchored = anchored_state(draft, claim.feed_id, claim.epoch)
+    if anchored is None or claim.height < anchored.height or row == anchored.block_root:
+        raise Refused(Code.NO_CONFLICT, "the head's row does not exclude what is anchored")
+    if len(path) > PATH_HASHES_MAX or any(type(item) is not bytes for item in path):
+        raise Refused(Code.NO_CONFLICT, "the path is not a list of hashes")
+    verify_consistency(
+        old_size=anchored.height + 1,
+        new_size=claim.height + 1,
+        old_root=row,
+        new_root=claim.block_root,
+        path=path,
+    )
+    sides = (claim.digest, anchored.head_digest)
+    return Shown(claim.feed_id, claim.epoch, sides, max(claim.size, anchored.size))
+
+
 def _two_heads(draft: Draft, evidence: bytes, keys: Keys) -> Shown:
     del draft  # the evidence is enough
     lower, higher = check_conflict(evidence, *keys)
@@ -108,4 +136,5 @@ _FORMS: Final[Mapping[int, Callable[[Draft, bytes, Keys], Shown]]] = {
     FORM_ANCHORED: _against_anchored,
     FORM_HEADS: _two_heads,
     FORM_RUN: _bad_run,
+    FORM_ROW: _row_against_anchored,
 }

@@ -61,6 +61,9 @@ class Heads:
         self.feeds, self.asked = feeds, 0
         self.evidence: list[ConflictRow] = []
 
+    async def contradictions(self, _: Anchored, limit: int) -> Sequence[ConflictRow]:
+        return []
+
     async def conflicts(self, limit: int) -> Sequence[ConflictRow]:
         return self.evidence[:limit]
 
