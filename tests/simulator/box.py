@@ -117,8 +117,10 @@ class Box:
 
     async def start_at_last(self) -> None:
         """As a supervisor does: tried again every ten minutes."""
-        while not await self.start():
-            await asyncio.sleep(600)  # nobody tells when a disk has room
+        for _ in range(10_000):
+            if await self.start():
+                return
+            await asyncio.sleep(600)
 
     def _let_go(self) -> None:
         if self.journal is not None:
