@@ -18,6 +18,7 @@ from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
 from portal.parts import Parts
 from portal.shell import HERE, SecureHeaders, language_of
+from portal.trace import epcis_api
 from portal.warehouse import pages as warehouse
 from portal.words import word
 
@@ -29,6 +30,7 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     accounts.routes,
     warehouse.routes,
     journey.routes,
+    epcis_api.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
 TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "journey")

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from portal.read import gateways, organisations, readings
+from portal.read import gateways, organisations, readings, traces
 from portal.read.tables import Projection
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     organisations.PROJECTION,
     gateways.PROJECTION,
     readings.PROJECTION,
+    traces.PROJECTION,
 )

@@ -1,0 +1,1 @@
+"""Trace codes and EPCIS: events of organisations, the resolver, and the consumer's page."""
