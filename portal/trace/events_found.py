@@ -69,7 +69,7 @@ class QueryRoutes:
         return JSONResponse(body, headers=HEADERS, media_type=JSON_LD)
 
     def get_events_of(
-        self, resource: str, value: str, request: Request, viewer: SignedIn
+        self, request: Request, viewer: SignedIn, *, resource: str, value: str
     ) -> Response:
         """The events of one of a resource's values, or of a named query; raises MissingError."""
         if resource == "queries":

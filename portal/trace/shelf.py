@@ -118,7 +118,9 @@ class EventShelf:
         return Page(tuple(as_json(row) for row in page), token)
 
     @staticmethod
-    def matching(organisation: str, query: EventQuery, after_seq: int, limit: int) -> Select[Any]:
+    def matching(
+        organisation: str, query: EventQuery, *, after_seq: int, limit: int
+    ) -> Select[Any]:
         """The organisation's own events behind a row that a query finds, in rows' order."""
         own = (EVENTS.c.organisation == organisation, EVENTS.c.seq > after_seq)
         chosen = select(EVENTS).where(*own, *_conditions(query))

@@ -170,7 +170,9 @@ class Subscriptions:
             if text is None:
                 return [], row.seen_seq
             query = parse_query(flat(json.loads(text)))
-            chosen = self._shelf.matching(row.organisation, query, row.seen_seq, EVENTS_AT_ONCE)
+            chosen = self._shelf.matching(
+                row.organisation, query, after_seq=row.seen_seq, limit=EVENTS_AT_ONCE
+            )
             rows = db.execute(chosen).all()
         newest = rows[-1].seq if rows else row.seen_seq
         return [as_json(item) for item in rows], newest
