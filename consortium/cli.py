@@ -25,7 +25,7 @@ _EXAMPLES = """examples:
   wharf chain install
   wharf chain init --localnet 4 --home ~/net --chain-id try-1
   wharf chain init --engine cometbft --home ~/chain --chain-id cold-1 --party "ACME" \\
-      --node 0.0.0.0:26656 --external chain.acme.example:26656
+      --legal-id LEI 506700GE1G29325QX363 --node 0.0.0.0:26656 --external chain.acme.example:26656
   wharf chain found --home ~/chain --date 2026-11-24 acme.json borealis.json nordkai.json
   wharf chain run --engine cometbft --home ~/chain
   wharf chain enrol wharf1-gwFQ... --home ~/chain
@@ -110,6 +110,10 @@ def _add_init(words: Any) -> None:
     init.add_argument(
         "--external", default="", metavar="HOST:PORT", help="cometbft: what they dial, if other"
     )
+    init.add_argument(
+        "--legal-id", nargs=2, default=("", ""), metavar=("SCHEME", "NUMBER"),
+        help="cometbft: your organisation's, for its founding card",
+    )  # fmt: skip  # one option
     init.add_argument("--localnet", type=int, metavar="N", help="a whole network in this folder")
     from consortium.commands import add_port
 

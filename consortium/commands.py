@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consortium.errors import ConfigError
+from ledger.signing import kid_of
+
+if TYPE_CHECKING:
+    from consortium.comet.founding import Card
 
 WHARF: Final = (
     sys.executable, "-c", "import sys; from ledger.cli import main; sys.exit(main())",
@@ -82,9 +86,11 @@ def init_founder(args: argparse.Namespace, show: Print) -> int:
         party=args.party,
         places=Places(server=args.listen, node=args.node, external=args.external),
         now=datetime.now(UTC),
+        legal_id=tuple(args.legal_id),
     )
     values = {
         "chain_id": card.chain_id,
+        "legal_id": card.legal_id,
         "card": str(args.home / CARD_NAME),
         "node": card.peer,
         "certificate_sha256": card.certificate_sha256,
@@ -112,11 +118,29 @@ def found(args: argparse.Namespace, show: Print) -> int:
     values = {
         "chain_id": genesis.chain_id,
         "genesis_sha256": genesis.digest.hex(),
-        "organisations": [party.name for party in genesis.parties],
+        "organisations": _founders(args, cards),
         "votes_to_admit": genesis.admission_votes_min,
     }
     show(args, values)
     return EXIT_OK
+
+
+def _founders(args: argparse.Namespace, cards: Sequence["Card"]) -> object:
+    """Who founds the chain, in one order everywhere: for programs, or for people to read out."""
+    rows = [
+        {
+            "name": card.party,
+            "legal_id": card.legal_id,
+            "key": kid_of(bytes.fromhex(card.spki)).hex(),
+        }
+        for card in sorted(cards, key=lambda card: card.spki)
+    ]
+    if args.json:
+        return rows
+    return "".join(
+        f"\n  {row['name']}, {row['legal_id'] or 'no legal id'}, key {row['key'][:16]}"
+        for row in rows
+    )
 
 
 def run_pair(args: argparse.Namespace) -> int:

@@ -29,7 +29,9 @@ CHECK_SECONDS_MAX = 60
 # Nightly, the soak alone takes two hours.
 PART_SECONDS_MAX = (180 if os.environ.get("WHARF_VOLUME") == "nightly" else 40) * 60
 LANES = 2  # as many as a small machine has cores
-ALONE = frozenset({"integration: comet"})  # eight processes that vote against the clock
+ALONE = frozenset(
+    {"integration: comet", "system: test_found_a_consortium"}
+)  # eight processes that vote against the clock
 PRINTING = threading.Lock()
 PYTEST_NOTHING_RAN = 5
 

@@ -1,16 +1,20 @@
 """How several organisations found a chain: each makes a card, all make one genesis of all cards.
 
-Nothing is sent by this program. Cards are public; the people compare the genesis digest by voice
-before they start. The same cards in any order give the same document.
+Nothing is sent by this program. Cards are public and signed by their organisation's key, over
+"wharf/card/1" || the canonical list of all other fields; that shows a card changed on its way, not
+one replaced as a whole, so the people compare the genesis digest by voice before they start. The
+same cards in any order give the same document.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from consortium.app.legal_ids import require_legal_id
+from consortium.app.refusal import Refused
 from consortium.comet.files import make_node_keys, read_node_keys
 from consortium.config import (
     CERTIFICATE_NAME,
@@ -25,13 +29,17 @@ from consortium.errors import ConfigError
 from consortium.file_keys import FileSigner, make_key, write_private
 from consortium.founding import BLOCK_BYTES_MAX, PARTY_KEY_NAME, POWER, toml_text
 from consortium.tls import make_certificate
+from ledger.canonical import encode
 from ledger.chain_genesis import ROLE_OPERATOR, Genesis, GenesisParty, decode_genesis
 from ledger.chain_proof import APP_VERSION
 from ledger.comet import Validator, in_set_order
-from ledger.errors import InputError
+from ledger.errors import InputError, LedgerError
+from ledger.signing import PublicKey
 
 CARD_NAME: Final = "founding_card.json"
 CARD_BYTES_MAX: Final = 4_096
+CARD_TAG: Final = b"wharf/card/1"
+NO_LEGAL_ID: Final = ("", "")
 FOUNDERS_MAX: Final = 100
 
 
@@ -47,6 +55,20 @@ class Card:
     node_id: str
     address: str
     certificate_sha256: str
+    legal_scheme: str = ""
+    legal_number: str = ""
+    signature: str = ""
+
+    def tbs(self) -> bytes:
+        """The bytes that the organisation's key signs."""
+        value = asdict(self)
+        del value["signature"]
+        return CARD_TAG + encode(list(value.values()))
+
+    @property
+    def legal_id(self) -> str:
+        """Scheme and number as people write them; empty where none was given."""
+        return f"{self.legal_scheme} {self.legal_number}".strip()
 
     @property
     def peer(self) -> str:
@@ -63,14 +85,27 @@ class Places:
     external: str = ""
 
 
-def make_founder(home: Path, *, chain_id: str, party: str, places: Places, now: datetime) -> Card:
-    """Writes a founder's keys, certificate and configuration, and its card; raises ConfigError."""
+def make_founder(
+    home: Path,
+    *,
+    chain_id: str,
+    party: str,
+    places: Places,
+    now: datetime,
+    legal_id: tuple[str, str] = NO_LEGAL_ID,
+) -> Card:
+    """Writes a founder's keys, certificate and configuration, and its card; raises ConfigError.
+
+    legal_id: scheme and number, as its register has them.
+    """
+    _check_legal_id(*legal_id)
     if (home / CARD_NAME).exists() or (home / GENESIS_NAME).exists():
         raise ConfigError(f"{home}: holds a founder or a chain already; choose another folder")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     keys = make_node_keys(home)
-    signer = FileSigner(make_key(home / PARTY_KEY_NAME))
+    key = make_key(home / PARTY_KEY_NAME)
+    signer = FileSigner(key)
     certificate = make_certificate(home / CERTIFICATE_NAME, home / TLS_KEY_NAME, now)
     write_config(home, party=party, places=places, peers="")
     card = Card(
@@ -82,7 +117,10 @@ def make_founder(home: Path, *, chain_id: str, party: str, places: Places, now: 
         node_id=keys.node_id,
         address=places.external or places.node,
         certificate_sha256=certificate.hex(),
+        legal_scheme=legal_id[0],
+        legal_number=legal_id[1],
     )
+    card = replace(card, signature=key.sign(card.tbs()).hex())
     write_private(home / CARD_NAME, json.dumps(asdict(card), indent=1).encode())
     return card
 
@@ -110,7 +148,28 @@ def read_card(path: Path) -> Card:
             raise ConfigError(f"{path}: {name} is not of type {kind.__name__}")
     if any(mark in card.peer for mark in ',"\\\n '):
         raise ConfigError(f"{path}: {card.peer!r} is not id@host:port")
+    _check_signed(path, card)
     return card
+
+
+def _check_signed(path: Path, card: Card) -> None:
+    try:
+        key = PublicKey(card.alg, bytes.fromhex(card.spki))
+        key.verify(card.tbs(), bytes.fromhex(card.signature))
+    except (LedgerError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: not a founding card: its signature does not verify; ask for it again"
+        ) from error
+    _check_legal_id(card.legal_scheme, card.legal_number)
+
+
+def _check_legal_id(scheme: str, number: str) -> None:
+    if not scheme and not number:
+        return
+    try:
+        require_legal_id(scheme, number)
+    except Refused as error:
+        raise ConfigError(f"legal id {scheme} {number}: {error.text}") from error
 
 
 def votes_for(founders: int) -> int:

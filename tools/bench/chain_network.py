@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -27,13 +26,13 @@ from consortium.comet.rpc import NodeRpc
 from consortium.config import CERTIFICATE_NAME, read_config
 from consortium.errors import ChainUnavailableError, ConfigError
 from consortium.tls import certificate_digest
+from gateway.demo.ports import free_ports
 from ledger.chain_genesis import Genesis
 from tools.bench.processes import wait_until
 from tools.bench.session import BenchError, Session
 
 VALIDATORS: Final = 4
 CHAIN_ID: Final = "wharf-bench"
-PORTS: Final = range(12_000, 32_000)  # below those of outgoing connections
 WHARF: Final = (
     sys.executable, "-c", "import sys; from ledger.cli import main; sys.exit(main())",
 )  # fmt: skip  # the program of this tree
@@ -41,18 +40,6 @@ POLL_S: Final = 0.01
 WITHIN_S: Final = 120.0
 Hand = Callable[[Path, Sequence[bytes]], list[str]]
 METAS_MAX: Final = 20  # blocks that one `blockchain` call tells of
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody holds now."""
-    found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise BenchError(f"{count} free ports between {PORTS[0]} and {PORTS[-1]} are not to be had")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,13 +55,13 @@ def listed(word: str, rows: list[tuple[str, str]]) -> list[str]:
 
 def test_every_instruction_is_one_that_engines_know() -> None:
     assert {word for word, _ in instructions()} <= KNOWN
-    assert [word for word, _ in instructions()].count("FROM") == 2
+    assert [word for word, _ in instructions()].count("FROM") == 3
 
 
 def test_what_is_copied_exists_and_is_let_through() -> None:
     let_through = (FOLDER / "Containerfile.dockerignore").read_text().splitlines()
-    for word, rest in stage(0):
-        if word == "COPY":
+    for word, rest in stage(1):
+        if word == "COPY" and not rest.startswith("--from"):
             for source in shlex.split(rest)[:-1]:
                 assert (ROOT / source).exists(), source
                 assert f"!{source.split('/')[0]}" in let_through
@@ -74,14 +74,14 @@ def test_the_shell_of_each_run_parses() -> None:
 
 
 def test_the_last_stage_is_not_root_and_keeps_its_data_in_a_volume() -> None:
-    last = dict(stage(1))
+    last = dict(stage(2))
     assert last["USER"] == "wharf-chain"
     assert last["VOLUME"] == last["WORKDIR"] == "/var/lib/wharf-chain"
     assert last["STOPSIGNAL"] == "SIGTERM"
 
 
 def test_from_an_index_only_locked_packages_are_taken() -> None:
-    calls = [call for _, rest in stage(0) for call in rest.split("&&") if "pip install" in call]
+    calls = [call for _, rest in stage(1) for call in rest.split("&&") if "pip install" in call]
     assert len(calls) == 3
     assert [call for call in calls if not re.search("--require-hashes -r|--no-index", call)] == []
 
@@ -99,8 +99,51 @@ def test_the_compose_file_builds_that_image_and_closes_it() -> None:
     assert node["cap_drop"] == ["ALL"]
     volume, _, place = node["volumes"][0].partition(":")
     assert volume in compose()["volumes"]
-    assert place == dict(stage(1))["VOLUME"]
-    assert node["ports"] == [f"{dict(stage(1))['EXPOSE']}:{dict(stage(1))['EXPOSE']}"]
+    assert place == dict(stage(2))["VOLUME"]
+    assert node["ports"] == [f"{gateways_port()}:{gateways_port()}"]
+
+
+def gateways_port() -> str:
+    """Return the first port that the image opens."""
+    return dict(stage(2))["EXPOSE"].split()[0]
+
+
+def four() -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((FOLDER / "compose.four.yml").read_text())
+    return values
+
+
+def test_four_companies_share_cards_and_a_network_and_nothing_else() -> None:
+    services = four()["services"]
+    assert len(services) == 4
+    volumes = {
+        name: [row.split(":")[0] for row in item["volumes"]] for name, item in services.items()
+    }
+    assert volumes == {name: [name, "cards"] for name in services}
+    assert set(four()["volumes"]) == {*services, "cards"}
+    ports = [port for item in services.values() for port in item["ports"]]
+    outside, inside = zip(*(port.split(":") for port in ports), strict=True)
+    assert set(inside) == {gateways_port()}  # validators meet on their own network
+    assert len(set(outside)) == 4
+    assert {tuple(item["networks"]) for item in services.values()} == {tuple(four()["networks"])}
+
+
+def test_each_of_four_companies_runs_the_engine_closed_up() -> None:
+    for name, item in four()["services"].items():
+        assert item["hostname"] == name
+        assert item["command"][:3] == ["run", "--engine", "cometbft"]
+        assert item["read_only"] is True
+        assert item["cap_drop"] == ["ALL"]
+        assert (FOLDER / item["build"]["context"] / item["build"]["dockerfile"]).exists()
+
+
+def test_the_image_has_the_pinned_engine_where_its_user_may_read_it() -> None:
+    (built,) = [rest for word, rest in stage(1) if word == "RUN" and "chain install" in rest]
+    place = re.findall(r"XDG_DATA_HOME=(\S+)", built)[0]
+    assert f"chmod -R a+rX {place}" in built
+    assert f"XDG_DATA_HOME={place}" in dict(stage(2))["ENV"]
+    assert ("COPY", "--from=build /opt/wharf /opt/wharf") in stage(2)
+    assert place.startswith("/opt/wharf/")
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +159,10 @@ def test_the_images_command_starts_a_chain_machine_with_the_nodes_packages_alone
     node: Path, tmp_path: Path
 ) -> None:
     home = str(tmp_path / "chain")
-    entry = [str(node.parent / "wharf"), *listed("ENTRYPOINT", stage(1))[1:]]
+    entry = [str(node.parent / "wharf"), *listed("ENTRYPOINT", stage(2))[1:]]
     founding = ["init", "--home", home, "--chain-id", "test-1", "--party", "Test"]
     subprocess.run([*entry, *founding], check=True, capture_output=True)
-    words = [home if word == "/var/lib/wharf-chain" else word for word in listed("CMD", stage(1))]
+    words = [home if word == "/var/lib/wharf-chain" else word for word in listed("CMD", stage(2))]
     words[-1] = "127.0.0.1:0"
     with subprocess.Popen(
         [*entry, *words], stdout=subprocess.PIPE, text=True, cwd="/", env=dict(os.environ)

@@ -13,7 +13,8 @@ import pytest
 DEPLOY = Path(__file__).parents[3] / "deploy"
 GATEWAY = DEPLOY / "raspberrypi" / "wharf-gateway.service"
 CHAIN = DEPLOY / "consortium" / "wharf-chain.service"
-UNITS = (GATEWAY, CHAIN)
+COMET = DEPLOY / "consortium" / "wharf-chain-cometbft.service"
+UNITS = (GATEWAY, CHAIN, COMET)
 EXPOSURE_MAX = 20  # tenths: 0 is closed, 100 is open
 
 
@@ -74,6 +75,17 @@ def words(unit: Path, section: str, key: str) -> list[str]:
             name, _, value = line.partition("=")
             values.setdefault(f"{now}.{name}", []).extend(value.split())
     return values.get(f"{section}.{key}", [])
+
+
+def test_the_two_chain_units_differ_in_what_the_engine_asks_for_alone() -> None:
+    own = {"Environment", "ExecStart", "KillMode", "TimeoutStopSec", "LimitNOFILE"}
+    lines = [
+        {line for line in unit.read_text().partition("[Service]")[2].splitlines() if "=" in line}
+        for unit in (CHAIN, COMET)
+    ]
+    assert {line.partition("=")[0] for line in lines[0] ^ lines[1]} == own
+    assert words(COMET, "Unit", "Conflicts") == [CHAIN.name]
+    assert words(COMET, "Service", "KillMode") == ["mixed"]
 
 
 def test_the_gateway_waits_for_nothing_that_may_never_come() -> None:
