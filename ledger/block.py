@@ -18,6 +18,8 @@ from ledger.merkle import dyadic_parts
 
 VERSION: Final = 1
 CODEC_ZSTD: Final = 1
+CODEC_COLUMNS: Final = 2  # since 0.1.0's second format of runs (ADR 0030)
+CODECS: Final = frozenset({CODEC_ZSTD, CODEC_COLUMNS})
 AUDIENCES_MAX: Final = 64
 BLOCK_LEAVES_MAX: Final = 65_536
 PLAIN_BYTES_MAX: Final = 16 << 20
@@ -204,7 +206,7 @@ def decode_run_body(data: bytes) -> RunBody:
     """The run body that these bytes are, within bounds; raises NotCanonicalError or FormatError."""
     value = decode(data)
     _shape("run body", value, (list, int, bytes, bytes, bytes, int, int))
-    if value[1] != CODEC_ZSTD:
+    if value[1] not in CODECS:
         raise FormatError("run body", f"codec {value[1]} is not known")
     if not 0 < value[6] <= PLAIN_BYTES_MAX or not AEAD_TAG_BYTES < value[5] <= PLAIN_BYTES_MAX * 2:
         raise FormatError("run body", "sizes out of bounds")

@@ -24,6 +24,14 @@ def encode(value: object) -> bytes:
     return dumps(_ordered(value, 0))
 
 
+def encode_again(value: object) -> bytes:
+    """Bytes of a value whose parts the strict decoder gave: their maps are in order already.
+
+    What it makes of anything else may not be canonical, so its reader has to be strict.
+    """
+    return dumps(value)
+
+
 def _ordered(value: object, depth: int) -> object:
     """The same value with every map in bytewise key order, so that the encoder may keep order."""
     if depth > DEPTH_MAX:
@@ -70,10 +78,15 @@ def decode(data: bytes) -> Any:  # the shape is the caller's to check
     return value
 
 
-def decode_sequence(data: bytes) -> list[tuple[Any, bytes]]:
-    """The values of a CBOR sequence (RFC 8742) with the bytes of each; raises NotCanonicalError."""
-    items, at = [], 0
+def decode_sequence(data: bytes, *, items_max: int | None = None) -> list[tuple[Any, bytes]]:
+    """The values of a CBOR sequence (RFC 8742) with the bytes of each, `items_max` at most; raises
+    NotCanonicalError.
+    """
+    items: list[tuple[Any, bytes]] = []
+    at = 0
     while at < len(data):
+        if len(items) == items_max:
+            raise NotCanonicalError("more items than asked for", at)
         value, end = _item(data, at, 0)
         items.append((value, data[at:end]))
         at = end

@@ -20,10 +20,17 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 from nacl.public import PublicKey as BoxKey
 
-from ledger.block import PLAIN_BYTES_MAX, BlockHeader, RunBody
+from ledger.block import (
+    CODEC_COLUMNS,
+    CODEC_ZSTD,
+    PLAIN_BYTES_MAX,
+    BlockHeader,
+    RunBody,
+)
 from ledger.canonical import decode, encode
-from ledger.entry import FEED_ID_BYTES, SALT_BYTES
-from ledger.errors import FormatError, NotCanonicalError, OpeningError
+from ledger.columns import pack, unpack
+from ledger.entry import FEED_ID_BYTES, SALT_BYTES, Entry
+from ledger.errors import FormatError, LimitError, NotCanonicalError, OpeningError
 from ledger.hashing import sha256, tagged
 
 KEY_BYTES: Final = 32
@@ -100,9 +107,9 @@ class RunKey:
         cipher = Cipher(algorithms.ChaCha20(_expand(self.secret, b"wharf/salt/1"), bytes(16)), None)
         return cipher.encryptor().update(bytes(SALT_BYTES * count))
 
-    def encrypt(self, plain: bytes) -> bytes:
-        """Compressed and encrypted entries, bound to the run's place."""
-        frame = compress(plain)
+    def encrypt(self, content: bytes) -> bytes:
+        """The codec's content compressed and encrypted, bound to the run's place."""
+        frame = compress(content)
         key = _expand(self.secret, b"wharf/enc/1")
         return crypto_aead_xchacha20poly1305_ietf_encrypt(frame, self.place.info(), NONCE, key)
 
@@ -124,7 +131,7 @@ class RunKey:
             )
         except CryptoError:
             raise OpeningError("the ciphertext does not authenticate", REASON_AEAD) from None
-        return decompress(frame, body.plain_bytes)
+        return expand(frame, body)
 
 
 def _expand(secret: bytes, info: bytes) -> bytes:
@@ -145,11 +152,49 @@ def compress(plain: bytes) -> bytes:
     return zstandard.ZstdCompressor(compression_params=parameters).compress(plain)
 
 
-def decompress(frame: bytes, plain_bytes: int) -> bytes:
-    """Exactly one zstd frame of the stated size; the frame header is judged before any work."""
+def content_of(entries: Sequence[Entry], plain: bytes) -> tuple[int, bytes]:
+    """(codec, what it compresses) of a run's entries; `plain` are their bytes.
+
+    By columns where that is shorter, and where it gives back these very bytes: what does not open
+    must never stand in the place of journaled entries.
+    """
+    packed = pack(entries)
+    if packed is None or len(packed) >= len(plain) or _unpacked(packed, len(plain)) != plain:
+        return CODEC_ZSTD, plain
+    return CODEC_COLUMNS, packed
+
+
+def _unpacked(packed: bytes, plain_bytes: int) -> bytes | None:
+    """The entries' bytes, None where these are no columns."""
+    try:
+        return unpack(packed, plain_bytes)
+    except (FormatError, LimitError, NotCanonicalError):
+        return None
+
+
+def expand(frame: bytes, body: RunBody) -> bytes:
+    """The entries' bytes from the decrypted frame; raises OpeningError."""
+    if body.codec == CODEC_ZSTD:
+        return decompress(frame, body.plain_bytes)
+    try:
+        plain = unpack(decompress(frame), body.plain_bytes)
+    except LimitError as error:
+        raise OpeningError("content size differs from the stated one", REASON_SIZES) from error
+    except (FormatError, NotCanonicalError) as error:
+        raise OpeningError(f"not columns: {error}", REASON_CODEC) from error
+    if len(plain) != body.plain_bytes:
+        raise OpeningError("content size differs from the stated one", REASON_SIZES)
+    return plain
+
+
+def decompress(frame: bytes, plain_bytes: int | None = None) -> bytes:
+    """Exactly one zstd frame, of this size where one is given; the frame header is judged before
+    any work.
+    """
     try:
         parameters = zstandard.get_frame_parameters(frame)
-        if parameters.content_size != plain_bytes or plain_bytes > PLAIN_BYTES_MAX:
+        stated = parameters.content_size if plain_bytes is None else plain_bytes
+        if parameters.content_size != stated or stated > PLAIN_BYTES_MAX:
             raise OpeningError("content size differs from the stated one", REASON_SIZES)
         if parameters.window_size > WINDOW_BYTES_MAX:
             raise OpeningError("compression window too large", REASON_CODEC)
@@ -160,7 +205,7 @@ def decompress(frame: bytes, plain_bytes: int) -> bytes:
         plain = decompressor.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError:
         raise OpeningError("not exactly one zstd frame", REASON_CODEC) from None
-    if len(plain) != plain_bytes:
+    if len(plain) != stated:
         raise OpeningError("content size differs from the stated one", REASON_SIZES)
     return plain
 

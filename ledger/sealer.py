@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from ledger.block import (
     BLOCK_LEAVES_MAX,
-    CODEC_ZSTD,
     NO_PREVIOUS,
     Block,
     BlockHeader,
@@ -35,7 +34,7 @@ from ledger.frontier import Frontier, TreeNode
 from ledger.hashing import leaf_hash, sha256
 from ledger.head import NO_HEAD, HeadClaim
 from ledger.merkle import dyadic_parts, tree_root
-from ledger.sealed import PUBLIC_KEY, RunPlace, run_key, salted_leaves
+from ledger.sealed import PUBLIC_KEY, RunPlace, content_of, run_key, salted_leaves
 from ledger.summary import Summary, opens_slot
 
 PLAIN_BYTES_CUT: Final = 8 << 20
@@ -195,6 +194,7 @@ class _RunPart:
     ) -> None:
         self.audience, self.first, self._height = audience, first, height
         self._time, self._stats_of = time, stats_of
+        self.entries: list[Entry] = []
         self.data: list[bytes] = []
         self.slots: list[int] = []
 
@@ -203,9 +203,11 @@ class _RunPart:
         names = {slot for slot, held in slots.items() if not held.retired} | set(by_slot)
         summaries = []
         for slot in sorted(name for name in names if audience_of(name) == self.audience):
-            summaries.append(self._take_slot(slot, slots, by_slot.get(slot, [])))
+            summary = self._take_slot(slot, slots, by_slot.get(slot, []))
+            summaries.append(summary.to_entry(self._time))
             self.slots.append(slot)
-        self.data += [encode_entry(summary.to_entry(self._time)) for summary in summaries]
+        self.entries += summaries
+        self.data += [encode_entry(summary) for summary in summaries]
 
     def _take_slot(
         self, slot: int, slots: dict[int, SlotState], items: Sequence[Pending]
@@ -223,6 +225,8 @@ class _RunPart:
         if descriptor is None:
             raise SealRefusedError(f"slot {slot} begins without a descriptor")
         retired = bool(items) and items[-1].entry.kind == KIND_RETIREMENT
+        entries = [item.entry for item in items]
+        self.entries += entries
         self.data += [item.data for item in items]
         slots[slot] = SlotState(
             total=total + len(items), descriptor_index=descriptor, retired=retired
@@ -235,7 +239,7 @@ class _RunPart:
             count=len(items),
             descriptor_index=descriptor,
             retired=retired,
-            stats=self._stats_of(slot, [item.entry for item in items]),
+            stats=self._stats_of(slot, entries),
         )
 
 
@@ -255,10 +259,11 @@ def _seal_run(
         leaves, complete = leaves.grow(level, root)
         nodes += complete
     plain = b"".join(part.data)
-    ciphertext = key.encrypt(plain)
+    codec, content = content_of(part.entries, plain)
+    ciphertext = key.encrypt(content)
     body = RunBody(
         subtrees=tuple(subtrees),
-        codec=CODEC_ZSTD,
+        codec=codec,
         run_salt=run_salt,
         key_commit=key.commitment,
         ct_digest=sha256(ciphertext),

@@ -58,6 +58,7 @@ def entries_of(part: RunPart) -> list[Entry]:
 
 
 def put_entries(part: RunPart, entries: list[Entry]) -> None:
+    part.entries[:] = entries
     part.data[:] = [encode_entry(entry) for entry in entries]
 
 

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import zstandard
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
 
-from ledger.block import Block, Run
-from ledger.canonical import encode
-from ledger.entry import KIND_BOOT, KIND_GENESIS, KIND_SUMMARY, KIND_TELEMETRY, Entry
+from ledger.block import CODEC_COLUMNS, CODEC_ZSTD, Block, Run
+from ledger.canonical import decode, decode_sequence, encode
+from ledger.columns import pack
+from ledger.entry import (
+    KIND_BOOT,
+    KIND_GENESIS,
+    KIND_SUMMARY,
+    KIND_TELEMETRY,
+    Entry,
+    decode_entry,
+)
 from ledger.evidence import Evidence, evidence_of
 from ledger.hashing import sha256
 from ledger.sealed import NONCE, RunKey, _expand
@@ -59,14 +68,20 @@ def resealed(change: Callable[[Run, RunKey], Run]) -> FeedBuilder:
     )
 
 
-def with_frame(frame: bytes, plain_bytes: int) -> Callable[[Run, RunKey], Run]:
+def by_codec(run: Run, codec: int) -> Run:
+    return replace(run, body=replace(run.body, codec=codec))
+
+
+def with_frame(
+    frame: bytes, plain_bytes: int, *, codec: int = CODEC_ZSTD
+) -> Callable[[Run, RunKey], Run]:
     """Any compressed bytes, encrypted and bound as they should be."""
 
     def change(run: Run, key: RunKey) -> Run:
         ciphertext = crypto_aead_xchacha20poly1305_ietf_encrypt(
             frame, key.place.info(), NONCE, _expand(key.secret, b"wharf/enc/1")
         )
-        return with_ciphertext(run, ciphertext, plain_bytes)
+        return with_ciphertext(by_codec(run, codec), ciphertext, plain_bytes)
 
     return change
 
@@ -86,9 +101,26 @@ def with_plain(plain: Callable[[bytes], bytes]) -> Callable[[Run, RunKey], Run]:
 
     def change(run: Run, key: RunKey) -> Run:
         new = plain(key.decrypt(run.ciphertext, run.body))
-        return with_ciphertext(run, key.encrypt(new), len(new))
+        return with_ciphertext(by_codec(run, CODEC_ZSTD), key.encrypt(new), len(new))
 
     return change
+
+
+def with_columns(change: Callable[[list[Any]], object], plain_bytes: int | None = None) -> Any:
+    """Other columns in the run, all else bound as it should be."""
+
+    def changed(run: Run, key: RunKey) -> Run:
+        entries = [
+            decode_entry(raw) for _, raw in decode_sequence(key.decrypt(run.ciphertext, run.body))
+        ]
+        packed = pack(entries)
+        assert packed is not None
+        columns = decode(packed)
+        change(columns)
+        size = run.body.plain_bytes if plain_bytes is None else plain_bytes
+        return with_ciphertext(by_codec(run, CODEC_COLUMNS), key.encrypt(encode(columns)), size)
+
+    return changed
 
 
 def squeezed(plain: bytes, **options: object) -> bytes:
@@ -153,6 +185,14 @@ BAD_RUNS: dict[str, tuple[int, Callable[[], FeedBuilder]]] = {
     "a frame that unfolds to more than it says": (
         3, lambda: resealed(with_frame(rle_bomb(300, 800), 300))),
     "a compression window of 16 MiB": (3, lambda: resealed(with_frame(_wide_window(), 90))),
+    "a content that is no columns": (
+        3, lambda: resealed(with_frame(squeezed(b"a" * 20), 20, codec=2))),
+    "columns with a row of no group": (
+        3, lambda: resealed(with_columns(lambda c: _put(c, 1, c[1][:-1] + b"\xff")))),
+    "columns of more bytes than stated": (2, lambda: resealed(with_columns(_nothing, 20))),
+    "columns of fewer bytes than stated": (2, lambda: resealed(with_columns(_nothing, 9999))),
+    "columns of entries that are none": (
+        4, lambda: resealed(with_columns(_kind_as_text, None))),
     "entries that are no canonical CBOR": (
         4, lambda: resealed(with_plain(lambda p: p + b"\x18\x01"))),
     "an item that is no entry": (4, lambda: resealed(with_plain(lambda p: p + b"\x00"))),
@@ -178,6 +218,19 @@ BAD_RUNS: dict[str, tuple[int, Callable[[], FeedBuilder]]] = {
     "a boot outside the control slot": (11, _entries(_boot)),
     "a second genesis": (11, _entries(_genesis)),
 }  # fmt: skip  # one bad run a line or two
+
+
+def _nothing(_: list[Any]) -> None:
+    """The columns as they are."""
+
+
+def _put(columns: list[Any], place: int, value: object) -> None:
+    columns[place] = value
+
+
+def _kind_as_text(columns: list[Any]) -> None:
+    for group in columns[2]:
+        group[0] = [0, ""]  # as long as a small number
 
 
 def _entry() -> bytes:

@@ -65,7 +65,8 @@ def test_run_heads_out_of_form_are_refused(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"codec": 2}, {"plain_bytes": 0}, {"plain_bytes": PLAIN_BYTES_MAX + 1}, {"ct_bytes": 16},
+        {"codec": 0}, {"codec": 3},
+        {"plain_bytes": 0}, {"plain_bytes": PLAIN_BYTES_MAX + 1}, {"ct_bytes": 16},
         {"ct_bytes": 1 << 40}, {"run_salt": b""}, {"key_commit": b""}, {"ct_digest": b""},
         {"subtrees": (b"",)},
     ],

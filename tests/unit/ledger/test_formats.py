@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger.block import decode_header, decode_run_body, decode_run_head
-from ledger.canonical import decode, encode
+from ledger.canonical import decode, decode_sequence, encode
+from ledger.columns import pack, unpack
 from ledger.conflict import check_conflict
 from ledger.entry import decode_entry, encode_entry, feed_id_of, genesis_leaf
 from ledger.errors import NotCanonicalError
@@ -109,6 +110,13 @@ def test_a_block_opens_from_the_pages_bytes_alone() -> None:
         header=header, audience=1, head=head, body=body, ciphertext=shown["ciphertext"], key=key
     )
     assert examples("entry")["leaf"] == opened.leaves[1]
+
+
+def test_columns_give_the_entries_of_the_page_and_are_made_of_them() -> None:
+    shown = examples("block")
+    plain, columns = shown["columns-plain"], shown["columns"]
+    assert plain == unpack(columns, len(plain))
+    assert columns == pack([decode_entry(raw) for _, raw in decode_sequence(plain)])
 
 
 def test_the_page_lists_the_eleven_reasons() -> None:
