@@ -19,7 +19,10 @@ from consortium.app.state import ChainState, Draft
 from consortium.chain_engine import Engine, Fate, Proven, Tell
 from consortium.errors import ChainUnavailableError
 from consortium.queries import (
+    Place,
+    anchor_from,
     anchor_places,
+    anchor_to,
     build_chain_part,
     checked_keys,
     select,
@@ -52,6 +55,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BLOCK_TXS_MAX: Final = 512
+TIME_MS_MAX: Final = (1 << 63) - 1
 NOT_AFTER_AHEAD: Final = 10_000
 
 
@@ -210,6 +214,19 @@ class ChainNode:
             lambda: anchor_places(log, feed_id, epoch, first_height=first_height, limit=limit)
         )
         return [list(place) for place in places]
+
+    async def anchors_around(
+        self, feed_id: bytes, epoch: int, *, from_ms: int, to_ms: int
+    ) -> tuple[Place | None, Place | None, Place | None]:
+        """(last anchor dated up to `from_ms`, first one from `to_ms` on, the newest) of a feed."""
+        log = self._open_log
+        return await self.on_thread(
+            lambda: (
+                anchor_to(log, feed_id, epoch, time_ms=from_ms),
+                anchor_from(log, feed_id, epoch, time_ms=to_ms),
+                anchor_to(log, feed_id, epoch, time_ms=TIME_MS_MAX),
+            )
+        )
 
     async def accepted(self, first: int, limit: int) -> list[list[Any]]:
         """[height, index in the block, chain time ms, bytes, log records] of accepted transactions

@@ -10,6 +10,7 @@ from consortium.engine import PAUSE_NS_MAX
 from consortium.errors import MalformedError, NotYetProvenError
 from consortium.feeds import FeedRoom
 from consortium.node import ChainNode
+from consortium.queries import Place
 from consortium.wire import ANSWER_BYTES_MAX
 from ledger.canonical import encode
 from ledger.chain_proof import PART_BYTES_MAX, RECORD_MIRROR
@@ -18,14 +19,12 @@ from ledger.errors import LedgerError, UncheckableError
 from ledger.proof_bundle import Bundle, FeedPart, Request
 from ledger.prove import Span, choose_span, complete_span, feed_part
 
-ANCHORS_MAX: Final = 10_000_000
+LATER_AT_ONCE: Final = 64
 EPOCH: Final = 0
 BUNDLE_BYTES_MAX: Final = ANSWER_BYTES_MAX - 1024  # it travels in one answer
 # An anchor may be dated so long before it was made (the engine's pause), and two clocks differ: a
 # block anchored just before the interval can hold readings from inside it, so it is shown too.
 EARLY_MS: Final = PAUSE_NS_MAX // 1_000_000 + 1_000
-
-Anchors = list[list[int]]  # height, log index, chain time in ms
 
 
 class Prover:
@@ -62,17 +61,11 @@ class Prover:
         parties: set[bytes] = set()
         ended: list[bytes] = []
         for feed_id in sorted(slots):
-            anchors = await self._node.anchors(feed_id, EPOCH, first_height=0, limit=ANCHORS_MAX)
-            by_height = [(row[0], row[2]) for row in anchors]
-            from_ms, to_ms = request.from_ms - EARLY_MS, request.to_ms
-            if by_height and by_height[-1][1] < to_ms and self._has_ended(feed_id):
-                # Nothing follows: the feed is shown to its end, and that it is the end.
-                to_ms = by_height[-1][1]
-                from_ms = min(from_ms, to_ms - 1)
+            span, is_end = await self._span(feed_id, request)
+            if is_end:
                 ended.append(feed_id)
-            span = self._complete(feed_id, choose_span(by_height, from_ms, to_ms), by_height, to_ms)
             parts.append(await asyncio.to_thread(self._feed_part, feed_id, slots[feed_id], span))
-            indexes += _brackets(anchors, span)
+            indexes += await self._brackets(feed_id, span)
             found, named = await self._statements(feed_id, span, slots[feed_id])
             indexes += found
             parties |= named | {self._gateway_party(feed_id)}
@@ -92,13 +85,46 @@ class Prover:
             )
         return data
 
-    def _complete(
-        self, feed_id: bytes, span: Span, anchored: Sequence[tuple[int, int]], to_ms: int
-    ) -> Span:
-        later = [height for height, _ in anchored if height > span.last]
-        return self._room.store.read(
-            lambda txn: complete_span(txn, (feed_id, EPOCH), span, later=later, to_ms=to_ms)
-        )
+    async def _span(self, feed_id: bytes, request: Request) -> tuple[Span, bool]:
+        """The span of a feed that covers the interval, and whether the feed ended before that."""
+        from_ms, to_ms = request.from_ms - EARLY_MS, request.to_ms
+        before, after, newest = await self._around(feed_id, from_ms, to_ms)
+        is_end = newest is not None and newest[2] < to_ms and self._has_ended(feed_id)
+        if is_end and newest is not None:
+            # Nothing follows: the feed is shown to its end, and that it is the end.
+            to_ms = newest[2]
+            from_ms = min(from_ms, to_ms - 1)
+            before, after, _ = await self._around(feed_id, from_ms, to_ms)
+        ends = [(place[0], place[2]) for place in (before, after) if place is not None]
+        span = choose_span(ends, from_ms, to_ms)
+        return await self._complete(feed_id, span, to_ms), is_end
+
+    async def _around(
+        self, feed_id: bytes, from_ms: int, to_ms: int
+    ) -> tuple[Place | None, Place | None, Place | None]:
+        return await self._node.anchors_around(feed_id, EPOCH, from_ms=from_ms, to_ms=to_ms)
+
+    async def _complete(self, feed_id: bytes, span: Span, to_ms: int) -> Span:
+        """The span made longer, some later anchors at a time, until all up to `to_ms` is in it."""
+        while True:
+            rows = await self._node.anchors(
+                feed_id, EPOCH, first_height=span.last + 1, limit=LATER_AT_ONCE
+            )
+            later = [row[0] for row in rows]
+            longer = self._room.store.read(
+                partial(complete_span, feed=(feed_id, EPOCH), span=span, later=later, to_ms=to_ms)
+            )
+            if len(later) < LATER_AT_ONCE or longer.last != later[-1]:
+                return longer
+            span = longer
+
+    async def _brackets(self, feed_id: bytes, span: Span) -> list[int]:
+        """Log indexes of the anchors at the span's base and end."""
+        indexes = []
+        for height in {span.base, span.last} - {None}:
+            rows = await self._node.anchors(feed_id, EPOCH, first_height=height or 0, limit=1)
+            indexes += [index for at, index, _ in rows if at == height]
+        return indexes
 
     def _has_ended(self, feed_id: bytes) -> bool:
         gateway = self._node.get("gateway", feed_id)
@@ -144,9 +170,3 @@ def check_channel(request: Request, parts: Sequence[FeedPart]) -> None:
             f"device {request.device_id!r} has no channel {request.channel!r} up to then; "
             f"it has: {', '.join(sorted(known)) or 'none'}"
         )
-
-
-def _brackets(anchors: Anchors, span: Span) -> list[int]:
-    """Log indexes of the anchors at the span's base and end."""
-    ends = {span.base, span.last}
-    return [index for height, index, _ in anchors if height in ends]

@@ -51,6 +51,11 @@ class LogReader(Protocol):
     ) -> Iterable[Place]:
         """Places of a feed's records of a kind, heights ascending."""
 
+    def last_place(
+        self, kind: int, feed_id: bytes, epoch: int, *, below_height: int
+    ) -> Place | None:
+        """The last of them below a height."""
+
 
 def select(log: LogReader, selectors: object) -> list[int]:
     """Indexes of the leaves that the selectors ask for, ascending.
@@ -110,21 +115,48 @@ def _check_place(feed_id: bytes, epoch: int, bound: int) -> None:
 
 
 def _anchor(log: LogReader, kind: int, *, feed_id: bytes, epoch: int, bound: int) -> int:
-    first = bound if kind == SELECT_ANCHOR_FROM_HEIGHT else 0
-    found = None
-    for height, index, time_ms in log.places(RECORD_ANCHOR, feed_id, epoch, first_height=first):
-        if kind == SELECT_ANCHOR_FROM_HEIGHT:
-            return index
-        if kind == SELECT_ANCHOR_FROM_TIME and time_ms >= bound:
-            return index
-        if kind == SELECT_ANCHOR_TO_HEIGHT and height > bound:
-            break
-        if kind == SELECT_ANCHOR_TO_TIME and time_ms > bound:
-            break
-        found = index
-    if found is None or kind == SELECT_ANCHOR_FROM_TIME:
+    if kind == SELECT_ANCHOR_FROM_HEIGHT:
+        found = next(iter(log.places(RECORD_ANCHOR, feed_id, epoch, first_height=bound)), None)
+    elif kind == SELECT_ANCHOR_TO_HEIGHT:
+        found = log.last_place(RECORD_ANCHOR, feed_id, epoch, below_height=bound + 1)
+    elif kind == SELECT_ANCHOR_FROM_TIME:
+        found = anchor_from(log, feed_id, epoch, time_ms=bound)
+    else:
+        found = anchor_to(log, feed_id, epoch, time_ms=bound)
+    if found is None:
         raise NotYetProvenError("no such anchor on the chain")
+    return found[1]
+
+
+def anchor_from(log: LogReader, feed_id: bytes, epoch: int, *, time_ms: int) -> Place | None:
+    """The first anchor of a feed's epoch that is dated then or after.
+
+    Looks at O(log height) places: a feed's anchors only grow in height as the chain's time does.
+    """
+    last = log.last_place(RECORD_ANCHOR, feed_id, epoch, below_height=HEIGHT_MAX + 1)
+    if last is None or last[2] < time_ms:
+        return None
+    low, found = 0, last
+    while low < found[0]:
+        middle = (low + found[0]) // 2
+        place = next(iter(log.places(RECORD_ANCHOR, feed_id, epoch, first_height=middle)))
+        if place[2] < time_ms:
+            low = place[0] + 1
+        elif place[0] < found[0]:
+            found = place
+        else:  # nothing stands between the middle and what was found
+            below = log.last_place(RECORD_ANCHOR, feed_id, epoch, below_height=middle)
+            if below is None or below[2] < time_ms:
+                break
+            found = below
     return found
+
+
+def anchor_to(log: LogReader, feed_id: bytes, epoch: int, *, time_ms: int) -> Place | None:
+    """The last anchor of a feed's epoch that is dated then or before."""
+    after = anchor_from(log, feed_id, epoch, time_ms=time_ms + 1)
+    below = after[0] if after else HEIGHT_MAX + 1
+    return log.last_place(RECORD_ANCHOR, feed_id, epoch, below_height=below)
 
 
 def anchor_places(

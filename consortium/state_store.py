@@ -324,6 +324,20 @@ class StateStore:
                 yield _number(key[:8]), _number(key[8:]), _number(cursor.value())
                 found = cursor.next()
 
+    def last_place(
+        self, kind: int, feed_id: bytes, epoch: int, *, below_height: int
+    ) -> tuple[int, int, int] | None:
+        """The last of `places` below a height; one step, however many there are."""
+        prefix = bytes([kind]) + feed_id + epoch.to_bytes(4, "big")
+        with self._env.begin(db=self._index) as lmdb_txn:
+            cursor = lmdb_txn.cursor()
+            found = cursor.set_range(prefix + _u64(below_height))
+            found = cursor.prev() if found else cursor.last()
+            if not found or not cursor.key().startswith(prefix):
+                return None
+            key = cursor.key()[len(prefix) :]
+            return _number(key[:8]), _number(key[8:]), _number(cursor.value())
+
 
 def _place(record: tuple[Any, ...]) -> bytes | None:
     """Index key of an anchor, mirror or opened record: kind, feed, epoch, height."""

@@ -69,6 +69,9 @@ async def test_state_is_read_by_key_and_by_feed(node: ChainNode) -> None:
     assert [[1, 1]] == [
         row[:2] for row in await node.anchors(FEED.feed_id, 0, first_height=0, limit=9)
     ]
+    around = await node.anchors_around(FEED.feed_id, 0, from_ms=1 << 62, to_ms=0)
+    assert [place[0] for place in around if place] == [1, 1, 1]
+    assert await node.anchors_around(bytes(16), 0, from_ms=1 << 62, to_ms=0) == (None, None, None)
     assert node.get("device", "nothing") is None
     making.cancel()
 
