@@ -24,6 +24,7 @@ from consortium.errors import (
     ChainStoreError,
     ChainUnavailableError,
     LocalError,
+    MalformedError,
     NotYetProvenError,
 )
 from consortium.state_store import StateStore
@@ -46,7 +47,7 @@ PENDING_MAX: Final = 20_000
 FATE_TIMEOUT_S: Final = 15.0  # below the client's own, so that it hears a reason
 PROOF_TIMEOUT_S: Final = 5.0
 LOOK_S: Final = 0.5
-ASK_BEHIND_S: Final = 1.0
+ASK_BEHIND_S: Final = 0.2
 IN_MEMPOOL: Final = "tx already exists in cache"
 
 
@@ -120,7 +121,7 @@ class CometEngine:
         for index, (tx, check) in enumerate(zip(batch, checks, strict=True)):
             result = check if check.code else next(expected)
             if result.code and self._is_behind():
-                words = "this machine still fetches blocks; send it again later"
+                words = "this machine has not all blocks yet; send it again later"
                 tell(index, ChainUnavailableError(words))
             elif not result.records:
                 tell(index, submitted(tx, result, None))
@@ -136,16 +137,15 @@ class CometEngine:
             self._sender.submit(self._broadcast, handed)
 
     def _is_behind(self) -> bool:
-        """True while the node still fetches blocks: what it does not know yet it must not refuse.
-
-        Asked once a second at most, however much is refused.
+        """True while others have blocks that this machine has not: what it does not know yet it
+        must not refuse. Asked again after a moment at the earliest, however much is refused.
         """
         now_s = self._mono_s()
         if now_s >= self._ask_again_s:
             self._ask_again_s = now_s + ASK_BEHIND_S
             try:
-                self._behind = bool(self._rpc.call("status")["sync_info"]["catching_up"])
-            except (ChainUnavailableError, KeyError, TypeError):
+                self._behind = self._rpc.is_behind(self._application.height)
+            except (ChainUnavailableError, MalformedError):
                 self._behind = True
         return self._behind
 

@@ -74,6 +74,22 @@ class NodeRpc:
             raise ChainUnavailableError(f"node: block {height} is not there, or pruned")
         return signed_header_from_json(result["signed_header"])
 
+    def is_behind(self, height: int) -> bool:
+        """Whether the node fetches old blocks, or a peer has a block above this height.
+
+        Raises ChainUnavailableError; MalformedError where the node's JSON is not of its form.
+        """
+        try:
+            if self.call("status")["sync_info"]["catching_up"]:
+                return True
+            peers = self.call("dump_consensus_state")["peers"] or []
+            # A peer works on the height after its last block.
+            return any(
+                int(row["peer_state"]["round_state"]["height"]) - 1 > height for row in peers
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedError(f"node: {error!r}") from error
+
     def _post(self, body: object) -> Any:
         connection = _UnixConnection(self._path)
         try:

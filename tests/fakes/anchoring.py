@@ -8,6 +8,7 @@ from tests.fakes.comet_network import CometNetwork, again_until, anchor_tx
 from tests.fakes.gateway_feed import GatewayFeed
 
 BASE_UNKNOWN = 103  # the head does not rest on what this organisation knows as anchored
+SENDER_UNKNOWN = 7  # or was not enrolled yet when its newest block was made
 ACCEPTED, REPLAYED = 0, 6
 
 
@@ -28,7 +29,7 @@ class Gateway:
 
             async def send() -> Submitted:
                 answer = await client.submit(data)
-                if answer.code == BASE_UNKNOWN:
+                if answer.code in (BASE_UNKNOWN, SENDER_UNKNOWN):
                     raise ChainUnavailableError("this organisation has not seen the last one yet")
                 return answer
 

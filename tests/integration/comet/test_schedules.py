@@ -87,6 +87,8 @@ def seeds(nightly: bool) -> list[int]:
     return list(range(1, 1 + (SEEDS_NIGHTLY if nightly else SEEDS_NORMAL)))
 
 
+# Twenty schedules take half an hour on two slow cores; two take a minute.
+@pytest.mark.timeout(2 * 3600)
 async def test_what_a_client_holds_a_proof_for_is_everywhere(
     network: CometNetwork, nightly: bool
 ) -> None:
