@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev check test nightly sim demo localnet coverage bench year lock format
+.PHONY: help dev check test nightly sim mutants demo localnet coverage bench year lock format
 
 help: ## show these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -26,6 +26,10 @@ nightly: ## test, with the long volumes
 sim: ## gateways, links, power and liars under seeds: make sim SEEDS=50, make sim SEED=7
 	@$(PYTHON) tools/bootstrap.py --goal dev
 	@PYTHONHASHSEED=0 $(RUN) -m tests.simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),3)) --jobs 2 --verbose $(ARGS)
+
+mutants: ## break the code in named ways; each must be seen by its test (ARGS=--score=60: of ledger, by rule)
+	@$(PYTHON) tools/bootstrap.py --goal dev
+	@$(RUN) tools/mutants.py $(ARGS)
 
 demo: ## two gateways, a node, a trip of some hours in two minutes, and a proof
 	@$(PYTHON) tools/bootstrap.py --goal demo

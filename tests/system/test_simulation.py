@@ -28,6 +28,12 @@ def test_whatever_the_weather_every_promise_holds(nightly: bool) -> None:
     assert f"seeds {seeds}, violations 0" == lines[-1], "\n".join(lines[-12:])
 
 
+def test_a_second_history_is_found() -> None:
+    """Seed 11 has one that meets the anchored history at no equal height."""
+    lines = played("--seed", "11", *SMALL)
+    assert "seeds 1, violations 0" == lines[-1], "\n".join(lines)
+
+
 def test_a_large_consortium_holds_too(nightly: bool) -> None:
     if nightly:
         lines = played("--seeds", "20", "--jobs", "2")

@@ -378,6 +378,18 @@ def test_a_run_that_is_not_held_is_could_not_check(store: Store) -> None:
     assert store.read(lambda txn: head_at_or_above(txn, FEED.feed, 0)) is None
 
 
+def test_a_ciphertext_of_the_same_length_that_is_not_the_bound_one_is_refused(
+    store: Store,
+) -> None:
+    parts = PARTS[0]
+    audience, head, body, ciphertext = parts.runs[-1]
+    other = bytes([ciphertext[0] ^ 1]) + ciphertext[1:]
+    altered = replace(parts, runs=(*parts.runs[:-1], (audience, head, body, other)))
+    with pytest.raises(FormatError, match="not the bound one"):
+        store.write(lambda txn: accept_block(txn, altered))
+    assert store.read(lambda txn: blocks_held(txn, FEED.feed)) == 0
+
+
 def signed_grant(feed: FeedBuilder, box: bytes, key: str | None = None) -> bytes:
     place = GrantPlace(feed_id=feed.feed[0], epoch=feed.feed[1], audience=1, key_epoch=0)
     signer = FileSigner(Ed25519PrivateKey.from_private_bytes(seed(key or feed.name)))
