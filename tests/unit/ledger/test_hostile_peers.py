@@ -16,6 +16,7 @@ import zstandard
 from ledger.canonical import decode, encode
 from ledger.errors import LedgerError
 from ledger.gossip import (
+    BLOCK,
     GRANT,
     HAVE,
     HEAD,
