@@ -12,6 +12,7 @@ from consortium.compose import NodeParts, Plugins
 from consortium.config import CERTIFICATE_NAME, READ_MODEL_NAME
 from consortium.configuration_shelf import ConfigurationShelf
 from consortium.errors import ConfigError
+from consortium.evidence_desk import EvidenceDesk
 from consortium.feeds import FeedRoom, FeedSession
 from consortium.file_keys import write_private
 from consortium.followed import FOLLOWED_NAME, FollowedItems
@@ -72,7 +73,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
     room.on_change(parts.poke)
     shelf = ConfigurationShelf(store, parts.node, room.key_of)
     room.notice_for = shelf.notice
-    prover = Prover(room, parts.node)
+    prover, evidence = Prover(room, parts.node), EvidenceDesk(room, parts.node)
 
     desk = _peer_desk(parts, room)
 
@@ -104,7 +105,12 @@ async def plug_in(parts: NodeParts) -> Plugins:
         numbers=lambda: peer_numbers(desk.counts),
         heads=room,
         statements=room,
-        operator_methods={"Prove": prove, "Site": SiteDesk(store, parts.node).site},
+        operator_methods={
+            "Prove": prove,
+            "Site": SiteDesk(store, parts.node).site,
+            "DryRun": evidence.dry_run,
+            "Evidence": evidence.evidence,
+        },
         pages_methods=pages.methods(),
         chain_methods=shelf.methods(),
         tasks=[open_runs, keep_anchored, pages.keep_order],

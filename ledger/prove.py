@@ -101,7 +101,7 @@ def feed_part(
         raise UncheckableError(f"no head for height {span.last} is held here")
     wanted = sorted({CONTROL_SLOT, *slots})
     headers = [need_header(txn, feed, height) for height in span.heights]
-    runs = _OpenedRuns(txn, feed, key_for)
+    runs = OpenedRuns(txn, feed, key_for)
     run_heads = []
     for header in headers:
         for audience in sorted({audience_of(slot) for slot in wanted}):
@@ -131,7 +131,7 @@ def feed_part(
 
 
 def _wanted_indexes(
-    headers: Sequence[BlockHeader], span: Span, slots: Sequence[int], runs: "_OpenedRuns"
+    headers: Sequence[BlockHeader], span: Span, slots: Sequence[int], runs: "OpenedRuns"
 ) -> set[int]:
     """Leaf indexes that prove the slots whole: the base's summaries, all parts, descriptors,
     genesis.
@@ -157,7 +157,7 @@ def _wanted_indexes(
     return indexes
 
 
-class _OpenedRuns:
+class OpenedRuns:
     """Runs opened for one proof, and the feed's leaf tree read through them."""
 
     def __init__(self, txn: Transaction, feed: FeedName, key_for: KeyFor) -> None:
@@ -169,6 +169,7 @@ class _OpenedRuns:
         self._places: list[tuple[int, tuple[int, int]]] = []
 
     def open(self, height: int, audience: int) -> OpenedRun:
+        """An audience's run in a block; raises UncheckableError without its key."""
         key = (height, audience)
         if key not in self._opened:
             opened = self._open(height, audience)
@@ -210,6 +211,7 @@ class _OpenedRuns:
         return low
 
     def leaf(self, index: int) -> bytes:
+        """A leaf of an opened run; raises UncheckableError where none holds it."""
         key = self._holding(index)
         if key is None:
             raise UncheckableError(f"leaf {index} is in no opened run")
@@ -218,6 +220,7 @@ class _OpenedRuns:
 
     @property
     def read(self) -> NodeReader:
+        """Reads the leaf tree, inside opened runs from their leaves."""
         return self._read
 
     def _read(self, level: int, index: int) -> bytes:

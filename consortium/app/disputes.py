@@ -184,7 +184,11 @@ def take_evidence(
         progress = take_part(
             part,
             question_of(
-                core, target, claim, opened=opened_by(draft, target, core, openers=openers)
+                core,
+                target,
+                claim,
+                bound=bound,
+                opened=opened_by(draft, target, core, openers=openers),
             ),
             _progress(draft, consignment_id, target),
         )
@@ -203,13 +207,18 @@ def _require_target(row: list[Any], claim: HeadClaim) -> Target:
     raise Refused(Code.EVIDENCE_WRONG, "not under a head that the case names")
 
 
-def question_of(core: Core, target: Target, claim: HeadClaim, *, opened: Opened) -> Question:
+def question_of(
+    core: Core, target: Target, claim: HeadClaim, *, bound: Bound, opened: Opened
+) -> Question:
     """What a feed's evidence is judged by."""
     return Question(
         claim=claim,
         slots=target.slots,
         band=band_of(core.facts),
         gap_ms=core.gap_ms,
+        clock_min=core.clock_min,
+        from_ms=bound.from_ms,
+        to_ms=bound.to_ms,
         anchored_ms=target.anchored_ms,
         opened=opened,
     )

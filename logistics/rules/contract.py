@@ -1,7 +1,7 @@
 """A contract: what is judged (core, on the chain), amounts and prose (bound by salted digests).
 
     core  = [ 1, version, supersedes / null, [+ [party-id, role]], [+ fact], [+ clause],
-              gap-ms, missing-ms-max, window-ms, currency, money-digest, prose-digest ]
+              gap-ms, missing-ms-max, window-ms, clock-min, currency, money-digest, prose-digest ]
     money = [ 1, salt, cap, [* [clause, fact, fixed, rate, free, unit, rounding]] ]
     prose = [ 1, salt, [+ [language, title, text]], [+ [clause, language, text]] ]
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.canonical import decode, encode
+from ledger.entry import QUALITY_AUTHENTICATED, QUALITY_RTC
 from ledger.errors import NotCanonicalError
 from ledger.hashing import HASH_BYTES, tagged
 from logistics.rules.errors import ContractError
@@ -52,7 +53,9 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What every validator may read. Times in milliseconds; `window_ms`: to object in."""
+    """What every validator may read. Times in milliseconds; `window_ms`: to object in; `clock_min`:
+    the least quality of a gateway's clock that is evidence (`ledger.entry`: 1 RTC, 2 NTP ...).
+    """
 
     version: int
     supersedes: bytes | None
@@ -62,6 +65,7 @@ class Core:
     gap_ms: int
     missing_ms_max: int
     window_ms: int
+    clock_min: int
     currency: str
     money_digest: bytes
     prose_digest: bytes
@@ -74,8 +78,8 @@ class Core:
                 [list(party) for party in self.parties],
                 [fact.to_value() for fact in self.facts],
                 [clause.to_value() for clause in self.clauses],
-                self.gap_ms, self.missing_ms_max, self.window_ms, self.currency,
-                self.money_digest, self.prose_digest,
+                self.gap_ms, self.missing_ms_max, self.window_ms, self.clock_min,
+                self.currency, self.money_digest, self.prose_digest,
             ]
         )  # fmt: skip  # in the order of the format
 
@@ -152,8 +156,8 @@ class Prose:
 
 def decode_core(data: bytes) -> Core:
     """The core in these bytes, every rule of it checked; raises ContractError or RingError."""
-    _, version, supersedes, parties, facts, clauses, *rest = _list("core", data, CORE_BYTES_MAX, 12)
-    gap_ms, missing_ms, window_ms, currency, money, prose = rest
+    _, version, supersedes, parties, facts, clauses, *rest = _list("core", data, CORE_BYTES_MAX, 13)
+    gap_ms, missing_ms, window_ms, clock_min, currency, money, prose = rest
     _check_corners(facts)
     named = tuple(_fact(row) for row in _rows("facts", facts, 3, NAMES_MAX))
     names = frozenset(fact.name for fact in named)
@@ -168,6 +172,7 @@ def decode_core(data: bytes) -> Core:
         gap_ms=_whole("gap_ms", gap_ms, 1_000, DAY_MS),
         missing_ms_max=_whole("missing_ms_max", missing_ms, 0, 366 * DAY_MS),
         window_ms=_whole("window_ms", window_ms, 0, 366 * DAY_MS),
+        clock_min=_whole("clock_min", clock_min, QUALITY_RTC, QUALITY_AUTHENTICATED),
         currency=_text("currency", currency, _CURRENCY),
         money_digest=_octets("money_digest", money, HASH_BYTES),
         prose_digest=_octets("prose_digest", prose, HASH_BYTES),

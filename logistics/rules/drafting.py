@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+from ledger.entry import QUALITY_NTP
 from logistics.rules.contract import (
     LANGUAGES,
     SALT_BYTES,
@@ -35,8 +36,8 @@ TEMPLATES: Final = (
     "custody-seals",
 )
 _KEYS: Final = {
-    "version", "supersedes", "gap_ms", "missing_ms_max", "window_ms", "currency", "cap",
-    "party", "fact", "clause", "prose",
+    "version", "supersedes", "gap_ms", "missing_ms_max", "window_ms", "clock_min",
+    "currency", "cap", "party", "fact", "clause", "prose",
 }  # fmt: skip  # as the format page has them
 
 
@@ -93,6 +94,7 @@ def draft_of(
         gap_ms=_whole(table, "gap_ms", 300_000),
         missing_ms_max=_whole(table, "missing_ms_max", 0),
         window_ms=_whole(table, "window_ms", 86_400_000),
+        clock_min=_whole(table, "clock_min", QUALITY_NTP),
         currency=str(table.get("currency", "EUR")),
         money_digest=money.digest,
         prose_digest=prose.digest,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.block import BlockHeader
-from ledger.entry import QUALITY_NTP, Entry, GTime, audience_of
+from ledger.entry import Entry, GTime, audience_of
 from ledger.errors import LedgerError, ProofError
 from ledger.feed_proof import (
     Leaves,
@@ -91,14 +91,25 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a feed's evidence must answer. band: None asks for every reading."""
+    """What a feed's evidence must answer. band: None asks for every reading.
+
+    Blocks that end a gap before the interval, or begin behind it, count for nothing: how much more
+    than the interval is shown makes no difference.
+    """
 
     claim: HeadClaim
     slots: tuple[int, ...]
     band: Band | None
     gap_ms: int
     anchored_ms: int  # chain time of the head: nothing under it is of later
+    clock_min: int  # least quality of a clock that is evidence
+    from_ms: int
+    to_ms: int
     opened: Opened
+
+    def concerns(self, begin_ms: int, end_ms: int) -> bool:
+        """Whether a block between these times can say anything of the interval."""
+        return end_ms > self.from_ms - self.gap_ms and begin_ms < self.to_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,10 +215,13 @@ class _Part:
             _check_alone(block)
         is_lie = is_raw and stats(_readings(entries)) != summary.stats
         bad = self._bad(block)
+        begin_ms, end_ms = block.period_ms
+        is_first = block.begin_us is None  # of its slot: when that began is not known
+        if bad != Reason.CLOCK and not self._ask.concerns(0 if is_first else begin_ms, end_ms):
+            return
         if bad is not None:
-            begin_ms, end_ms = block.period_ms
             missing = [Missing(begin_ms, end_ms, bad)] if end_ms > begin_ms else []
-            growing.add(missing, {Note.READINGS: summary.count}, unsettled=False)
+            growing.add(missing, {}, unsettled=False)
         elif not is_lie and self._take_plain(block, growing):
             return
         elif span and not is_raw:
@@ -218,16 +232,16 @@ class _Part:
     def _bad(self, block: "_Block") -> Reason | None:
         """Why a block is no evidence, None where it is."""
         end, limit_us = block.end, self._ask.anchored_ms * 1000 + CLOCK_TOLERANCE_US
-        opened = self._is_opened(block.header, audience_of(block.summary.slot))
-        if not opened:
-            return Reason.UNOPENED if opened is None else Reason.DISPUTED
-        if end.wall_us is None or end.quality < QUALITY_NTP or end.wall_us > limit_us:
+        if end.wall_us is None or end.quality < self._ask.clock_min or end.wall_us > limit_us:
             return Reason.CLOCK
         offset_us = end.wall_us - end.mono_us
         known_us = self._clocks.setdefault(end.boot, offset_us)
         if abs(offset_us - known_us) > CLOCK_TOLERANCE_US + end.unc_us:
             return Reason.CLOCK
-        return Reason.CLOCK if block.runs_backwards else None
+        if block.runs_backwards:
+            return Reason.CLOCK
+        opened = self._is_opened(block.header, audience_of(block.summary.slot))
+        return None if opened else Reason.UNOPENED if opened is None else Reason.DISPUTED
 
     def _is_opened(self, header: BlockHeader, audience: int) -> bool | None:
         place = (header.height, audience)
@@ -282,7 +296,7 @@ class _Part:
     def _piece(self, entry: Entry, record: Record | None, quantity: str) -> Piece | None:
         """What one entry adds, None for nothing."""
         wall_us, known_us = entry.time.wall_us, self._clocks.get(entry.time.boot)
-        if wall_us is None or entry.time.quality < QUALITY_NTP:
+        if wall_us is None or entry.time.quality < self._ask.clock_min:
             return None
         if known_us is not None and abs(wall_us - entry.time.mono_us - known_us) > (
             CLOCK_TOLERANCE_US + entry.time.unc_us

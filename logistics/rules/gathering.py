@@ -57,6 +57,15 @@ class Wanted:
     slots: tuple[int, ...]
     band: Band | None
     gap_ms: int
+    from_ms: int
+    to_ms: int
+
+    def concerns(self, begin: GTime, end: GTime) -> bool:
+        """False for a block that is certain to lie outside the interval."""
+        if begin.wall_us is None or end.wall_us is None:
+            return True
+        begin_ms, end_ms = begin.wall_us // 1000, end.wall_us // 1000
+        return end_ms > self.from_ms - self.gap_ms and begin_ms < self.to_ms
 
 
 def gather(source: Source, wanted: Wanted) -> Iterator[FeedPart]:
@@ -118,15 +127,18 @@ def _indexes(source: Source, wanted: Wanted, slot: int, *, heights: range, new: 
         found.add(head.summary_index(slot))
         calm = _is_calm(summary, wanted.band)
         if height in new:
-            if (
-                not is_described
-                or before is None
-                or (before[0].descriptor_index != summary.descriptor_index)
-            ):
+            is_same = before is not None and (
+                before[0].descriptor_index == summary.descriptor_index
+            )
+            if not is_described or not is_same:
                 found.add(summary.descriptor_index)
                 is_described = True
             alone = calm and is_calm and before is not None and not summary.retired
-            if not (alone and before and _is_full(source, wanted, summary, time, before=before)):
+            full = before is not None and _is_full(source, wanted, summary, time, before=before)
+            if before is not None and not summary.retired and is_same:
+                alone = alone or not wanted.concerns(before[1], time)
+                full = full or not wanted.concerns(before[1], time)
+            if not (alone and full):
                 first = summary.first_index
                 found.update(range(first, first + summary.count))
         if summary.count or before is None:

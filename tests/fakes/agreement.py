@@ -150,12 +150,15 @@ class Agreement:
         row = self.chain.row("case", CONSIGNMENT)
         assert row is not None
         (target,) = targets_of(row)
+        row_bound = self.chain.row("bound", CONSIGNMENT) or []
         wanted = gathering.Wanted(
             head=self.trip.head(),
             base=target.base_height,
             slots=target.slots,
             band=band_of(self.drafted.core.facts),
             gap_ms=self.drafted.core.gap_ms,
+            from_ms=row_bound[1],
+            to_ms=row_bound[2],
         )
         return list(gathering.gather(self.trip, wanted))
 

@@ -130,6 +130,8 @@ def test_readings_of_a_crossing_block_cannot_be_kept_back() -> None:
         slots=made.trip.slots,
         band=Band(low=-90_000, high=90_000, settled_low=-90_000, settled_high=90_000),
         gap_ms=10**9,
+        from_ms=0,
+        to_ms=1 << 60,
     )
     (short,) = gathering.gather(made.trip, wanted)
     assert len(short.leaves) < len(part.leaves)
@@ -210,7 +212,13 @@ def test_summaries_of_another_slot_do_not_stand_for_the_bound_one() -> None:
     made.opened()
     assert made.open_case() == Code.ACCEPTED
     wanted = gathering.Wanted(
-        head=trip.head(), base=None, slots=(probe_slot(1),), band=None, gap_ms=900_000
+        head=trip.head(),
+        base=None,
+        slots=(probe_slot(1),),
+        band=None,
+        gap_ms=900_000,
+        from_ms=0,
+        to_ms=1 << 60,
     )
     (neighbours,) = gathering.gather(trip, wanted)
     assert made.give(neighbours) == Code.EVIDENCE_WRONG
@@ -223,7 +231,13 @@ def test_evidence_of_another_feed_is_refused() -> None:
     other.trip = Trip("other truck")
     other.trip.drive([COLD] * 165)
     wanted = gathering.Wanted(
-        head=other.trip.head(), base=None, slots=other.trip.slots, band=None, gap_ms=900_000
+        head=other.trip.head(),
+        base=None,
+        slots=other.trip.slots,
+        band=None,
+        gap_ms=900_000,
+        from_ms=0,
+        to_ms=1 << 60,
     )
     (part,) = gathering.gather(other.trip, wanted)
     assert made.give(part) == Code.EVIDENCE_WRONG
