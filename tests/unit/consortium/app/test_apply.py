@@ -194,7 +194,7 @@ GOOD = tx(KIND_PARTY, PARTY_BODY)
         ),
         (tx(KIND_CONFLICT, [1, OTHER.feed_id, 1, OTHER.head(1)]), Code.GATEWAY_UNKNOWN),
         (tx(KIND_CONFLICT, [1, FEED.feed_id, 3, b"evidence"]), Code.NO_CONFLICT),
-        (tx(KIND_CONFLICT, [1, FEED.feed_id, 4, FEED.head(1)]), Code.BODY_WRONG),
+        (tx(KIND_CONFLICT, [1, FEED.feed_id, 5, FEED.head(1)]), Code.BODY_WRONG),
     ],
 )
 def test_a_hostile_transaction_has_its_named_refusal_and_leaves_the_state(
