@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from consortium.app.application import Application
@@ -47,7 +48,6 @@ PENDING_MAX: Final = 20_000
 FATE_TIMEOUT_S: Final = 15.0  # below the client's own, so that it hears a reason
 PROOF_TIMEOUT_S: Final = 5.0
 LOOK_S: Final = 0.5
-ASK_BEHIND_S: Final = 0.2
 IN_MEMPOOL: Final = "tx already exists in cache"
 
 
@@ -60,6 +60,17 @@ class _Pending:
     index: int
     tell: Tell
     since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubted:
+    """A transaction that was refused by the state after this height."""
+
+    data: bytes
+    index: int
+    tell: Tell
+    result: TxResult
+    height: int
 
 
 class CometEngine:
@@ -83,7 +94,7 @@ class CometEngine:
             raise ChainStoreError("the state store does not keep what is written")
         self._genesis, self._store, self._rpc = genesis, store, rpc
         self._clock_ns, self._mono_s = clock_ns, mono_s
-        self._behind, self._ask_again_s = False, 0.0
+        self._doubted: list[_Doubted] = []
         self._application = Application(genesis, height=loaded[0], state=loaded[1], marks=store)
         self.abci = AbciApplication(
             self._application, store, clock_ns=clock_ns, watcher=self, keep_blocks=keep_blocks
@@ -112,17 +123,19 @@ class CometEngine:
         return len(self._pending)
 
     def take(self, batch: Sequence[bytes], tell: Tell) -> None:
-        """Tells at once what would be refused or changes nothing; hands on the rest."""
+        """Tells at once what changes nothing, and soon what is refused; hands on the rest."""
+        self._take(list(enumerate(batch)), tell, is_sure=False)
+
+    def _take(self, batch: Sequence[tuple[int, bytes]], tell: Tell, *, is_sure: bool) -> None:
         now_ns = self._clock_ns()
-        checks = [self._application.check_tx(tx, time_ms=now_ns // 1_000_000) for tx in batch]
-        good = [tx for tx, check in zip(batch, checks, strict=True) if not check.code]
+        checks = [self._application.check_tx(tx, time_ms=now_ns // 1_000_000) for _, tx in batch]
+        good = [tx for (_, tx), check in zip(batch, checks, strict=True) if not check.code]
         expected = iter(self._application.prepare_proposal(time_ns=now_ns, txs=good))
         handed: list[bytes] = []
-        for index, (tx, check) in enumerate(zip(batch, checks, strict=True)):
+        for (index, tx), check in zip(batch, checks, strict=True):
             result = check if check.code else next(expected)
-            if result.code and self._is_behind():
-                words = "this machine has not all blocks yet; send it again later"
-                tell(index, ChainUnavailableError(words))
+            if result.code and not is_sure and len(self._doubted) < PENDING_MAX:
+                self._doubted.append(_Doubted(tx, index, tell, result, self._application.height))
             elif not result.records:
                 tell(index, submitted(tx, result, None))
             elif len(self._pending) >= PENDING_MAX:
@@ -135,19 +148,35 @@ class CometEngine:
                 handed.append(tx)
         if handed:
             self._sender.submit(self._broadcast, handed)
+        if self._doubted and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._moved.set)
 
-    def _is_behind(self) -> bool:
-        """True while others have blocks that this machine has not: what it does not know yet it
-        must not refuse. Asked again after a moment at the earliest, however much is refused.
+    async def _settle(self, run: OnThread) -> None:
+        """Tells what was refused, unless another machine has a block that this one had not: what it
+        did not know then it must not refuse. What has come since is looked at again.
         """
-        now_s = self._mono_s()
-        if now_s >= self._ask_again_s:
-            self._ask_again_s = now_s + ASK_BEHIND_S
-            try:
-                self._behind = self._rpc.is_behind(self._application.height)
-            except (ChainUnavailableError, MalformedError):
-                self._behind = True
-        return self._behind
+        doubted: list[_Doubted] = []
+
+        def collect() -> None:
+            doubted.extend(self._doubted)
+            self._doubted.clear()
+
+        await run(collect)
+        if not doubted:
+            return
+        try:
+            highest = await asyncio.to_thread(self._rpc.highest_block)
+        except (ChainUnavailableError, MalformedError):
+            highest = None
+        for item in doubted:
+            if highest is None or highest > self._application.height:
+                words = "this machine has not all blocks yet; send it again later"
+                item.tell(item.index, ChainUnavailableError(words))
+            elif highest > item.height:
+                again = [(item.index, item.data)]
+                await run(partial(self._take, again, item.tell, is_sure=True))
+            else:
+                item.tell(item.index, submitted(item.data, item.result, None))
 
     def _broadcast(self, txs: Sequence[bytes]) -> None:
         """On the sender's thread: what the node does not take is told to its sender."""
@@ -196,6 +225,7 @@ class CometEngine:
                 await asyncio.wait_for(self._moved.wait(), LOOK_S)
             self._moved.clear()
             await run(self._expire)
+            await self._settle(run)
             try:
                 await self._prove(run)
             except ChainUnavailableError as error:
@@ -276,6 +306,8 @@ class CometEngine:
         self._sender.shutdown(cancel_futures=True)
         for digest in list(self._pending):
             self._give_up(digest, "the chain machine is stopping")
+        for item in self._doubted:
+            item.tell(item.index, ChainUnavailableError("the chain machine is stopping"))
         self._store.close()
 
 

@@ -74,19 +74,20 @@ class NodeRpc:
             raise ChainUnavailableError(f"node: block {height} is not there, or pruned")
         return signed_header_from_json(result["signed_header"])
 
-    def is_behind(self, height: int) -> bool:
-        """Whether the node fetches old blocks, or a peer has a block above this height.
+    def highest_block(self) -> int | None:
+        """The highest block that this node or a peer has; None while old blocks are fetched.
 
+        Waits for a node that is working out a block, so never ask where the node waits for you.
         Raises ChainUnavailableError; MalformedError where the node's JSON is not of its form.
         """
         try:
-            if self.call("status")["sync_info"]["catching_up"]:
-                return True
+            sync = self.call("status")["sync_info"]
+            if sync["catching_up"]:
+                return None
             peers = self.call("dump_consensus_state")["peers"] or []
             # A peer works on the height after its last block.
-            return any(
-                int(row["peer_state"]["round_state"]["height"]) - 1 > height for row in peers
-            )
+            heights = [int(row["peer_state"]["round_state"]["height"]) - 1 for row in peers]
+            return max([int(sync["latest_block_height"]), *heights])
         except (KeyError, TypeError, ValueError) as error:
             raise MalformedError(f"node: {error!r}") from error
 
