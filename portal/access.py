@@ -65,6 +65,8 @@ PUBLIC_ROUTES: Final[frozenset[str]] = frozenset(
         "/healthz",
         "/language/{code}",
         "/sign-in",
+        "/sign-in/options",
+        "/sign-in/passkey",
         "/enrol",
     }
 )

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from portal import front
 from portal.access import Role, guard
 from portal.accounts import pages as accounts
+from portal.alerts import pages as alerts
 from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
 from portal.parts import Parts
@@ -29,14 +30,16 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     front.routes,
     accounts.routes,
     warehouse.routes,
+    alerts.routes,
     journey.routes,
     epcis_api.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
-TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "journey")
+TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "alerts", "journey")
 # What stands at the top of every page, for whom.
 MENU: Final = (
     ("shell.warehouse", "/warehouse", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
+    ("alerts.title", "/alerts", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("journey.sensors", "/sensors", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("shell.people", "/people", (Role.ADMIN,)),
 )

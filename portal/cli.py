@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from portal.errors import MissingExtraError, PortalError
 
 if TYPE_CHECKING:
+    from portal.alerts.delivery import MailServer
     from portal.compose import PortalConfig
 
 EXIT_OK = 0
@@ -85,6 +86,8 @@ def _add_run(verbs: Any) -> None:
     _add_home(run)
     run.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0: any")
     run.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
+    run.add_argument("--smtp", metavar="HOST:PORT", help="where mail is handed in (default: none)")
+    run.add_argument("--mail-from", default="wharfinger@localhost", metavar="ADDRESS")
     run.set_defaults(run=run_portal)
 
 
@@ -123,6 +126,18 @@ def _config_of(args: argparse.Namespace, **more: Any) -> PortalConfig:
     return PortalConfig(home=args.home, node=args.node, database=args.database, **more)
 
 
+def _mail_server(args: argparse.Namespace) -> MailServer | None:
+    from portal.alerts.delivery import MailServer
+    from portal.errors import HomeError
+
+    if not args.smtp:
+        return None
+    host, _, port = args.smtp.rpartition(":")
+    if not host or not port.isdecimal():
+        raise HomeError(f"--smtp {args.smtp}: not HOST:PORT")
+    return MailServer(host=host, port=int(port), sender=args.mail_from)
+
+
 def _guarded(call: Callable[[], int]) -> int:
     from consortium.errors import ConsortiumError
 
@@ -140,10 +155,12 @@ def run_portal(args: argparse.Namespace) -> int:
         from portal.live import address_of, listen
 
         listener = listen(args.host, args.port)
-        address = address_of(listener)
-        print(f"pages at {address}", flush=True)
+        # Passkeys want a name: an address in numbers cannot have any.
+        address = address_of(listener).replace("127.0.0.1", "localhost").rstrip("/")
+        config = _config_of(args, address=address, mail=_mail_server(args))
+        print(f"pages at {address}/", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            serve(_config_of(args, address=address.rstrip("/")), listener)
+            serve(config, listener)
         return EXIT_OK
 
     return _guarded(run)

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from consortium.client import PagesClient
 from consortium.config import PAGES_SOCKET_NAME
 from portal.access import Role
 from portal.accounts.pages import who_asks
+from portal.alerts.delivery import Deliverer, MailServer
+from portal.alerts.pages import desk_of
 from portal.app import MENU, TEMPLATE_ROOMS, make_portal
 from portal.errors import HomeError
 from portal.live_feed import LiveFeed
@@ -32,6 +35,9 @@ from portal.read.follower import Follower, clear_tables, make_tables
 from portal.read.organisations import id_of
 from portal.shell import make_shell
 
+log = logging.getLogger(__name__)
+LOOK_S: Final = 2.0
+SEND_S: Final = 5.0
 READ_NAME: Final = "read.sqlite"
 OFFICE_NAME: Final = "office.sqlite"
 LOCK_NAME: Final = "portal.lock"
@@ -46,8 +52,9 @@ class PortalConfig:
     home: Path
     node: Path
     database: str | None = None
-    address: str = "http://127.0.0.1"
+    address: str = "http://localhost"
     secure: bool = False
+    mail: MailServer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,27 +128,47 @@ def make_parts(config: PortalConfig, opened: Opened) -> tuple[Parts, Follower]:
     return parts, follower
 
 
-def make_app(parts: Parts, follower: Follower) -> FastAPI:
-    """The application with its follower beside it."""
+Task = Callable[[], Coroutine[None, None, None]]
+
+
+def make_app(parts: Parts, follower: Follower, *more: Task) -> FastAPI:
+    """The application with its follower, and more tasks, beside it."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(follower.run())
+        tasks = [asyncio.create_task(run()) for run in (follower.run, *more)]
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     return make_portal(parts, lifespan)
+
+
+async def every(seconds: float, call: Callable[[], object]) -> None:
+    """Calls it in a thread again and again until cancelled; a failure is logged and tried again."""
+    while True:
+        try:
+            await asyncio.to_thread(call)
+        except Exception:  # the outer edge of a task that must not end
+            log.exception("task_failed")
+        await asyncio.sleep(seconds)
 
 
 def serve(config: PortalConfig, listener: socket.socket) -> None:
     """Serves the pages until SIGINT or SIGTERM; raises HomeError."""
     opened = open_home(config)
     try:
-        app = make_app(*make_parts(config, opened))
+        parts, follower = make_parts(config, opened)
+        deliverer = Deliverer(opened.office, now_ms, config.mail)
+        app = make_app(
+            parts,
+            follower,
+            lambda: every(LOOK_S, desk_of(parts).look),
+            lambda: every(SEND_S, deliverer.send_due),
+        )
         settings = uvicorn.Config(
             app,
             log_level="warning",

@@ -1,12 +1,13 @@
 """Signing in and out, one's own account, the organisation's people and tokens."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Body, Depends, Form, Query, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from portal.access import Role, SignedIn, Viewer, find_viewer, only
-from portal.errors import FieldError, MissingError
+from portal.accounts.passkeys import PasskeyDesk
+from portal.errors import FieldError, ForbiddenError, MissingError
 from portal.front import own_path
 from portal.office.accounts import Opened
 from portal.parts import Parts
@@ -27,7 +28,11 @@ def who_asks(parts: Parts, request: Request) -> Viewer | None:
 
 def signed_in(parts: Parts, opened: Opened, path: str) -> Response:
     """The way on for somebody whose session begins now."""
-    response = RedirectResponse(own_path(path), 303)
+    return with_session(parts, opened, RedirectResponse(own_path(path), 303))
+
+
+def with_session(parts: Parts, opened: Opened, response: Response) -> Response:
+    """The answer, with the session's cookie."""
     response.set_cookie(
         SESSION_COOKIE, opened.secret, httponly=True, samesite="lax", secure=parts.secure
     )
@@ -59,6 +64,7 @@ def routes(parts: Parts) -> APIRouter:
     """The room's routes."""
     router = APIRouter()
     router.include_router(_door(parts))
+    router.include_router(_passkeys(parts))
     router.include_router(_own(parts))
     router.include_router(_people(parts))
     router.include_router(_tokens(parts))
@@ -96,6 +102,48 @@ def _door(parts: Parts) -> APIRouter:
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(SESSION_COOKIE)
         return response
+
+    return router
+
+
+def _passkeys(parts: Parts) -> APIRouter:
+    router = APIRouter()
+    desk = PasskeyDesk(
+        parts.office, parts.address, clock_ms=parts.clock_ms, random_bytes=parts.random_bytes
+    )
+
+    @router.post("/sign-in/options")
+    def ask_who(request: Request) -> Response:
+        parts.accounts.count_try(f"passkey {client_of(request)}", most=60)
+        return JSONResponse(desk.ask_who())
+
+    @router.post("/sign-in/passkey")
+    def use_passkey(
+        request: Request,
+        ticket: Annotated[str, Body(max_length=64)],
+        credential: Annotated[dict[str, Any], Body()],
+    ) -> Response:
+        parts.accounts.count_try(f"passkey {client_of(request)}", most=60)
+        opened = parts.accounts.open_session(desk.who_is(ticket, credential))
+        if opened is None:
+            raise ForbiddenError("accounts.passkey_failed")
+        response = JSONResponse({"ok": True})
+        return with_session(parts, opened, response)
+
+    @router.post("/account/passkey/options")
+    def ask_for_new(viewer: SignedIn) -> Response:
+        if viewer.via_token:
+            raise ForbiddenError
+        return JSONResponse(desk.ask_for_new(viewer))
+
+    @router.post("/account/passkey")
+    def add(
+        viewer: SignedIn,
+        ticket: Annotated[str, Body(max_length=64)],
+        credential: Annotated[dict[str, Any], Body()],
+    ) -> Response:
+        desk.add(viewer, ticket, credential)
+        return JSONResponse({"ok": True})
 
     return router
 

@@ -137,6 +137,7 @@ def _named(db: Connection, run: OpenedRun) -> list[Entry]:
                 device=device,
                 channel=channel,
                 record=record,
+                body=raw.body,
             )
         )
     return made

@@ -31,6 +31,7 @@ CONDITIONS = Table(
     big("clock_quality"),
     big("clock_unc_us"),
     big("boots"),
+    Column("software", Text),
     big("clock_steps"),
     big("written_mb_a_day"),
     big("used_percent"),
@@ -96,7 +97,9 @@ def _apply_entry(db: Connection, entry: Entry) -> None:
         }
         put(db, CONDITIONS, row)
     elif entry.kind == KIND_BOOT:
-        put(db, CONDITIONS, {"feed": entry.feed.hex(), "boots": entry.time.boot})
+        software = entry.body[1] if isinstance(entry.body, list) and len(entry.body) > 1 else None
+        row = {"feed": entry.feed.hex(), "boots": entry.time.boot, "software": str(software or "")}
+        put(db, CONDITIONS, row)
     elif entry.kind == KIND_CLOCK_STEP:
         put(db, CONDITIONS, {"feed": entry.feed.hex(), "clock_steps": entry.srcseq})
 

@@ -67,6 +67,7 @@ class Entry:
 
     index: its leaf's place in the feed. device, channel: as its slot's descriptor says, None before
     one. record: of `logistics.records`, AlarmChange or BoxHealth; None where its kind has none.
+    body: as the ledger holds it.
     """
 
     feed: bytes
@@ -81,6 +82,7 @@ class Entry:
     device: str | None
     channel: str | None
     record: Any
+    body: Any
 
 
 Item = Genesis | AcceptedTransaction | OpenedRun

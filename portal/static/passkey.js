@@ -23,8 +23,8 @@ async function signIn(button) {
       signature: toText(response.signature), userHandle: response.userHandle ? toText(response.userHandle) : null,
     },
   };
-  const { next } = await post("/sign-in/passkey", { ticket: options.ticket, credential, next: button.dataset.next });
-  location.assign(next);
+  await post("/sign-in/passkey", { ticket: options.ticket, credential });
+  location.assign(button.dataset.next);
 }
 
 async function add(button) {

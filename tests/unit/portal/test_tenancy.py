@@ -7,14 +7,18 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 from starlette.routing import BaseRoute, Mount
 
 from portal.access import PUBLIC_ROUTES, Role
+from portal.alerts.pages import desk_of
 from portal.app import make_portal
+from portal.office.tables import ZONES
 from portal.parts import Parts
 from tests.fakes.portal import (
     OUR_FEED,
     OURS,
+    START_MS,
     THEIRS,
     make_fake_parts,
     sign_in,
@@ -28,6 +32,8 @@ LEFT_OUT = {"/events", "/sign-out"}
 # is not here fails the test.
 VICTIMS: dict[str, str] = {
     "/language/{code}": "/language/zh",
+    "/alerts/{alert_id}/acknowledge": "/alerts/{alert}/acknowledge",
+    "/warehouse/plan/{zone_id}/remove": "/warehouse/plan/{zone}/remove",
     "/people/{person_id}/code": "/people/{person}/code",
     "/people/{person_id}/end": "/people/{person}/end",
     "/sensors/{feed}/{device}": "/sensors/{feed}/probe-1",
@@ -43,7 +49,7 @@ VICTIMS: dict[str, str] = {
     "/epcis/{resource}/{value:path}/events": "/epcis/queries/mine/events",
 }
 # Words that only the victim's organisation may read.
-SECRETS = ("cold-room", "probe-1", "Li Na", "secret token")
+SECRETS = ("cold-room", "probe-1", "Li Na", "secret token", "secret site")
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -66,17 +72,28 @@ def _routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
-    return make_fake_parts(tmp_path, items=two_organisations())
+    return make_fake_parts(
+        tmp_path, items=two_organisations(), clock_ms=lambda: START_MS + 3_600_000
+    )
 
 
 @pytest.fixture
 def names(parts: Parts) -> dict[str, str]:
-    _, viewer = sign_in(parts, OURS)
+    client, viewer = sign_in(parts, OURS)
     parts.accounts.new_token(viewer, "secret token", [Role.MANAGER], days=9)
+    desk = desk_of(parts)
+    desk.look()  # both gateways have been silent for long by the clock of these parts
+    form = {"site": "secret site", "name": "dock", "kind": "dock"}
+    places = {"left": "0", "top": "0", "width": "9", "height": "9"}
+    assert 303 == client.post("/warehouse/plan", data=form | places).status_code
+    with parts.office.connect() as office:
+        zone = office.execute(select(ZONES.c.id)).scalar_one()
     return {
         "feed": OUR_FEED.hex(),
         "person": viewer.person_id,
         "token": parts.accounts.tokens(viewer)[0].id,
+        "alert": desk.alerts(viewer)[0]["id"],
+        "zone": zone,
     }
 
 
@@ -131,3 +148,14 @@ def test_a_strangers_account_learns_and_changes_nothing_on_any_route(
     ended = [row.ended_ms for row in parts.accounts.people(sign_in(parts, OURS)[1])]
     assert not any(ended)
     assert len(ended) > len(before) - 1
+
+
+def test_whom_it_belongs_to_sees_every_page(parts: Parts, names: dict[str, str]) -> None:
+    client, _ = sign_in(parts, OURS)
+    found = {}
+    for method, path in routes_of(make_portal(parts)):
+        if method == "GET" and path not in LEFT_OUT:
+            found[path] = ask(client, method, address(path, names))[0]
+    assert {path: status for path, status in found.items() if status not in (200, 303)} == {
+        "/static": 307  # a folder
+    }
