@@ -37,6 +37,8 @@ class Code(StrEnum):
     NO_CLOCK = "no-clock"  # readings without wall time
     CLOCK_STEP = "clock-step"  # before_us, after_us
     BEHIND = "behind"  # until_ms: what came after that, by the gateway's clock, may stand later
+    CONFIGURATION = "configuration"  # gateway, digest: in force at the last block shown
+    STARTED = "started"  # gateway, at_us, software: a start inside the span
     LATE = "late"  # readings dated before the interval's bracket or behind it
     RETIRED = "retired"  # slot
     MISSING = "missing"  # feed, entries_max: before the feed's epoch began

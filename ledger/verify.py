@@ -27,6 +27,7 @@ from ledger.chain_word import (
 )
 from ledger.entry import (
     CONTROL_SLOT,
+    KIND_BOOT,
     KIND_CLOCK_STEP,
     KIND_DESCRIPTOR,
     KIND_GAP,
@@ -307,13 +308,20 @@ class _Judge:
             self._find(Code.DEVELOPMENT_KEY, gateway=claim.subject)
         for slot, shown in sorted(feed.proof.slots.items()):
             if slot == CONTROL_SLOT:
-                self._describe_control(shown)
+                self._describe_control(shown, feed)
                 self._describe_backlog(shown, feed)
             else:
                 self._describe_slot(shown, feed)
 
-    def _describe_control(self, shown: SlotProof) -> None:
+    def _describe_control(self, shown: SlotProof, feed: _FeedChecked) -> None:
+        gateway, stats = feed.proof.claim.subject, shown.last.stats
+        if isinstance(stats, list) and len(stats) == 1 and type(stats[0]) is bytes:
+            self._find(Code.CONFIGURATION, gateway=gateway, digest=stats[0].hex())
         for _, _, entry in shown.entries:
+            if entry.kind == KIND_BOOT and isinstance(entry.body, list) and len(entry.body) > 1:
+                at_us, software = entry.time.wall_us, entry.body[1]
+                if isinstance(software, str):
+                    self._find(Code.STARTED, gateway=gateway, at_us=at_us, software=software)
             if entry.kind == KIND_CLOCK_STEP:
                 before_us, after_us = _numbers(entry.body, 1, 3)
                 self._find(Code.CLOCK_STEP, before_us=before_us, after_us=after_us)

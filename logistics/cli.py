@@ -18,7 +18,7 @@ from ledger.proof_bundle import decode_bundle
 from ledger.receipts import inclusion_receipts
 from ledger.verdict import Outcome, Verdict
 from ledger.verify import verify_bundle
-from logistics.verdict_words import calibration_lines, verdict_lines
+from logistics.verdict_words import verdict_lines
 
 EXIT_USAGE: Final = 64
 _DIGEST: Final = re.compile(rf"[0-9a-fA-F]{{{2 * HASH_BYTES}}}")
@@ -41,6 +41,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("file", type=Path, help="the bundle")
     parser.add_argument("--trust", metavar="GENESIS", help="digest or file of the genesis document")
     parser.add_argument("--trust-store", type=Path, help="TOML: [chains] name = digest")
+    parser.add_argument(
+        "--language", choices=("en", "zh"), default="en", help="of the verdict (default: en)"
+    )
     parser.add_argument("--json", action="store_true", help="outcome and findings as JSON")
     parser.add_argument(
         "--receipts", type=Path, metavar="DIR", help="write each entry's RFC 9942 receipt there"
@@ -66,7 +69,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         return _usage(str(error))
     verdict = verify_bundle(data, trusted_genesis_sha256=trust)
-    text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(verdict_lines(verdict))
+    lines = verdict_lines(verdict, arguments.language)
+    text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(lines)
     sys.stdout.write(text + "\n")
     if arguments.receipts and verdict.outcome != Outcome.REFUTED:
         try:
@@ -140,6 +144,6 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "outcome": verdict.outcome.name.lower(),
         "lines": verdict_lines(verdict),
-        "calibration_zh": calibration_lines(verdict, "zh"),
+        "lines_zh": verdict_lines(verdict, "zh"),
         "findings": [{"code": str(item.code), **item.values} for item in verdict.findings],
     }

@@ -237,8 +237,8 @@ function summaryOf(entry, header, slot) {
   if (entry.kind !== SUMMARY || !isList(body) || body.length !== 6) refute("summary: no entry of its kind");
   if (!body.slice(0, 5).every(isCount) || body[4] > 1) refute("summary: a number is out of range");
   if (entry.slot !== slot || body[0] !== header.height) refute("a summary of another slot or height");
-  const [height, first, count, descriptor, flags] = body;
-  return { height, first, count, descriptor, isRetired: flags === 1, total: entry.srcseq, wallUs: entry.wallUs, slot };
+  const [height, first, count, descriptor, flags, stats] = body;
+  return { height, stats, first, count, descriptor, isRetired: flags === 1, total: entry.srcseq, wallUs: entry.wallUs, slot };
 }
 
 const opensSlot = (entry) => entry.kind === DESCRIPTOR || (entry.kind === GENESIS && entry.slot === 0);

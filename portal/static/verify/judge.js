@@ -12,6 +12,7 @@ const SHA_256 = -16; // COSE's number
 const ANCHOR = 4;
 const MIRRORED = 5;
 const CLOCK_STEP = 8;
+const BOOT = 13;
 const GAP = 7;
 const NOTES = new Set([6, GAP, 12]);
 const EARLIER_KEYS_MAX = 64;
@@ -286,14 +287,19 @@ function numbers(body, first, end) {
 }
 
 function describeControl({ find, request }, shown, feed) {
-  for (const entry of shown.entries.filter((item) => item.kind === CLOCK_STEP)) {
-    const [beforeUs, afterUs] = numbers(entry.body, 1, 3);
+  const { gateway } = feed.head;
+  const { stats } = shown.last;
+  if (isList(stats) && stats.length === 1 && isBytes(stats[0])) find("configuration", { gateway, digest: hex(stats[0]) });
+  for (const { kind, body, wallUs } of shown.entries) {
+    if (kind === BOOT && isList(body) && isText(body[1])) find("started", { gateway, atUs: wallUs, software: body[1] });
+    if (kind !== CLOCK_STEP) continue;
+    const [beforeUs, afterUs] = numbers(body, 1, 3);
     find("clock-step", { beforeUs, afterUs });
   }
   const untilUs = shown.last.wallUs;
   const askedUs = Math.min(Number(request.toMs), feed.upper.timeMs) * 1000;
   if (untilUs !== null && untilUs < askedUs && feed.gateway.endedMs === null) {
-    find("behind", { gateway: feed.head.gateway, untilMs: Math.floor(Number(untilUs) / 1000) });
+    find("behind", { gateway, untilMs: Math.floor(Number(untilUs) / 1000) });
   }
 }
 

@@ -29,8 +29,10 @@ const MARKS = {
     [64, "数值停滞"], [128, "与相邻传感器相差过大"], [256, "位置无法到达"], [512, "设备时钟跳变之后"]],
 };
 
+const UNKNOWN_TIME = "an unknown time";
+
 export function moment(ms) {
-  if (ms === null) return "an unknown time";
+  if (ms === null) return UNKNOWN_TIME;
   const date = new Date(Math.floor(Number(ms) / 1000) * 1000);
   if (Number.isNaN(date.getTime()) || date.getUTCFullYear() > 9999 || date.getUTCFullYear() < 1) {
     return `${ms} ms from 1970`;
@@ -81,6 +83,9 @@ const EN = {
     : `The gateway's clock was set by ${signed(v.afterUs - v.beforeUs)} s in it.`),
   behind: (v) => `Gateway ${v.gateway} had put what came up to ${moment(v.untilMs)} into blocks; `
     + "what came after that may stand in later ones, which are not shown.",
+  configuration: (v) => `Gateway ${v.gateway} ran by the configuration with SHA-256 ${v.digest}.`,
+  started: (v) => `Gateway ${v.gateway} was started at ${moment(v.atUs === null ? null : Number(v.atUs) / 1000)} `
+    + `with software ${v.software}.`,
   late: (v) => `${v.channel}: ${v.readings} readings are dated outside their anchors.`,
   retired: (v) => `${v.channel}: the channel was retired in the interval.`,
   missing: (v) => `Feed ${v.feed.slice(0, 8)} was begun again by its owner: up to ${grouped(v.entries)} entries `
@@ -124,6 +129,8 @@ const ZH = {
     ? "区间内网关时钟被调整，幅度未说明。"
     : `区间内网关时钟被调整了 ${signed(v.afterUs - v.beforeUs)} 秒。`),
   behind: (v) => `网关 ${v.gateway} 已将 ${moment(v.untilMs)} 之前收到的内容全部封入区块；此后收到的内容可能在未展示的后续区块中。`,
+  configuration: (v) => `网关 ${v.gateway} 按 SHA-256 为 ${v.digest} 的配置运行。`,
+  started: (v) => `网关 ${v.gateway} 于 ${moment(v.atUs === null ? null : Number(v.atUs) / 1000)} 启动，软件为 ${v.software}。`,
   late: (v) => `${v.channel}：${v.readings} 条读数的时间在其锚定范围之外。`,
   retired: (v) => `${v.channel}：该通道在区间内退役。`,
   missing: (v) => `数据流 ${v.feed.slice(0, 8)} 由其所有者重新开始：此前最多可能缺失 ${grouped(v.entries)} 条。`,

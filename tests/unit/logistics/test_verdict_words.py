@@ -64,6 +64,16 @@ SAID: list[tuple[Code, dict[str, Any], str]] = [
     (Code.NO_CLOCK, {"channel": "t", "readings": 5}, "t: 5 readings came before any clock"),
     (Code.CLOCK_STEP, {"before_us": 0, "after_us": -2_500_000}, "clock was set by -2.5 s"),
     (
+        Code.CONFIGURATION,
+        {"gateway": "cold-room", "digest": "ab" * 32},
+        "Gateway cold-room ran by the configuration with SHA-256 abab",
+    ),
+    (
+        Code.STARTED,
+        {"gateway": "cold-room", "at_us": START_US, "software": "wharfinger 0.1.0"},
+        "was started at 2026-11-23 06:00:00 UTC with software wharfinger 0.1.0.",
+    ),
+    (
         Code.BEHIND,
         {"gateway": "cold-room", "until_ms": START_MS},
         "Gateway cold-room had put what came up to 2026-11-23 06:00:00 UTC into blocks; what",
