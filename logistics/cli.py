@@ -18,7 +18,8 @@ from ledger.proof_bundle import decode_bundle
 from ledger.receipts import inclusion_receipts
 from ledger.verdict import Outcome, Verdict
 from ledger.verify import verify_bundle
-from logistics.verdict_words import verdict_lines
+from logistics.deposit import decode_deposit, is_deposit
+from logistics.verdict_words import stamps_line, verdict_lines
 
 EXIT_USAGE: Final = 64
 _DIGEST: Final = re.compile(rf"[0-9a-fA-F]{{{2 * HASH_BYTES}}}")
@@ -62,14 +63,20 @@ def _verify(arguments: argparse.Namespace) -> int:
         data = arguments.file.read_bytes()
     except OSError as error:
         return _usage(f"{arguments.file}: {error.strerror}")
+    stamps = 0
     try:
+        if is_deposit(data):
+            deposit = decode_deposit(data)
+            data, stamps = deposit.proof, len(deposit.stamps)
         trust = trusted_genesis(
             arguments.trust, arguments.trust_store or default_trust_store(), data
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LedgerError) as error:
         return _usage(str(error))
     verdict = verify_bundle(data, trusted_genesis_sha256=trust)
     lines = verdict_lines(verdict, arguments.language)
+    if stamps:
+        lines.append(stamps_line(stamps, arguments.language))
     text = json.dumps(_as_json(verdict)) if arguments.json else "\n".join(lines)
     sys.stdout.write(text + "\n")
     if arguments.receipts and verdict.outcome != Outcome.REFUTED:

@@ -139,6 +139,13 @@ def marks_line(verdict: Verdict, language: str = "en") -> str | None:
     return f"Marked, and kept as they came: {', '.join(words)}."
 
 
+def stamps_line(count: int, language: str = "en") -> str:
+    """That a deposit has outside stamps, which another command checks."""
+    if language == "zh":
+        return f"文件中另有 {count} 个外部时间戳，请用 wharf deposit verify 核验。"
+    return f"The file has {count} outside time stamps as well; wharf deposit verify checks them."
+
+
 def verdict_lines(verdict: Verdict, language: str = "en") -> list[str]:
     """The whole verdict, a line each. language: "en" or "zh"."""
     lines = [headline(verdict, language)]

@@ -67,6 +67,9 @@ PACKAGES = (
     DebianPackage("kmod", "modprobe", "finds that machine's modules", ("test",)),
     DebianPackage("cpio", "cpio", "packs its first files", ("test",)),
     DebianPackage("postgresql", "/usr/lib/postgresql", "holds a portal's read model", ("test",)),
+    DebianPackage("openssl", "openssl", "a time stamp authority of one's own", ("test",)),
+    DebianPackage("poppler-utils", "pdftotext", "reads the printed report", ("test",)),
+    DebianPackage("poppler-data", "/usr/share/poppler", "its Chinese letters", ("test",)),
     DebianPackage("chromium", "chromium", "looks at the live page in the tests", ("test",)),
     DebianPackage(
         "fonts-wqy-microhei",

@@ -14,6 +14,7 @@ from consortium.app import (
     conflicts,
     contracts,
     delegations,
+    deposits,
     devices,
     disputes,
     epochs,
@@ -31,6 +32,7 @@ from consortium.app.rights import KINDS_OF_GATEWAY, ROLES_OF_KIND
 from consortium.app.state import BlockContext, Draft
 from consortium.errors import MalformedError
 from consortium.transaction import (
+    KIND_ACCESS,
     KIND_ANCHORS,
     KIND_BIND,
     KIND_BRAND,
@@ -40,6 +42,7 @@ from consortium.transaction import (
     KIND_CONFLICT,
     KIND_CONTRACT,
     KIND_DELEGATE,
+    KIND_DEPOSIT,
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
@@ -99,6 +102,8 @@ HANDLERS: Final[Mapping[int, Handler]] = {
     KIND_JUDGE: disputes.judge_case,
     KIND_OBJECT: verdicts.object_to,
     KIND_SETTLE: verdicts.settle,
+    KIND_DEPOSIT: deposits.deposit,
+    KIND_ACCESS: deposits.access,
     KIND_BRAND: traces.claim_brand,
     KIND_BRAND_SEEN: traces.verify_brand,
     KIND_THINGS: traces.claim_things,

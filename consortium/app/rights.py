@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from consortium.transaction import (
+    KIND_ACCESS,
     KIND_ANCHORS,
     KIND_BIND,
     KIND_BRAND,
@@ -17,6 +18,7 @@ from consortium.transaction import (
     KIND_CONFLICT,
     KIND_CONTRACT,
     KIND_DELEGATE,
+    KIND_DEPOSIT,
     KIND_DEVICE,
     KIND_END_KEY,
     KIND_EPOCH,
@@ -73,6 +75,8 @@ ROLES_OF_KIND: Final[Mapping[int, frozenset[int]]] = {
     KIND_IDENTITY: READ_ONLY | {ROLE_OPERATOR},
     KIND_DELEGATE: ROLES,
     KIND_END_KEY: ROLES,
+    KIND_DEPOSIT: ROLES,
+    KIND_ACCESS: ROLES,
     KIND_EPOCH: WORKING,
     KIND_ROTATE: WORKING,
     KIND_RETIRE: WORKING,

@@ -29,6 +29,8 @@ const RECORDS = new Map([
 export async function verify(data, trusted) {
   let request = null;
   try {
+    const laid = depositOf(data);
+    if (laid) return { ...(await verify(laid.proof, trusted)), stamps: laid.stamps };
     const body = bodyOf(data);
     const asked = requestOf(body[0]);
     const parts = body[1].map(partOf);
@@ -42,6 +44,15 @@ export async function verify(data, trusted) {
     }
     throw error;
   }
+}
+
+// A deposit holds a proof and outside stamps over it: docs/formats/deposit.md. Null for any other file.
+function depositOf(data) {
+  const lead = utf8("wharf-deposit");
+  if (data[0] !== 0x84 || data[1] !== 0x6d || !same(data.subarray(2, 15), lead)) return null;
+  const [, version, proof, stamps] = fields(decode(data), "deposit", isText, isInt, isBytes, isList);
+  if (version !== 1) refute("deposit: not version 1");
+  return { proof, stamps: stamps.length };
 }
 
 function without(outcome, error, request) {

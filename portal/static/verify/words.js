@@ -277,9 +277,15 @@ function isDescriptor({ kind, body }) {
   return kind === 6 && isList(body) && body[0] === 1 && checks.every((check, at) => check(body[at + 1]));
 }
 
+const STAMPS = {
+  en: (count) => `The file has ${count} outside time stamps as well; wharf deposit verify checks them.`,
+  zh: (count) => `文件中另有 ${count} 个外部时间戳，请用 wharf deposit verify 核验。`,
+};
+
 export function lines(verdict, language = "en") {
   const measured = verdict.outcome === "refuted" ? [] : [temperatureLine(verdict, language), marksLine(verdict, language)];
   const said = verdict.findings.map((finding) => WORDS[language][finding.code](finding));
   const probes = verdict.outcome === "refuted" ? [] : calibrationLines(verdict, language);
-  return [headline(verdict, language), ...measured.filter(Boolean), ...said, ...probes];
+  const stamped = verdict.stamps ? [STAMPS[language](verdict.stamps)] : [];
+  return [headline(verdict, language), ...measured.filter(Boolean), ...said, ...probes, ...stamped];
 }
