@@ -231,6 +231,10 @@ class PagesClient:
         """How the chain stands."""
         return status_from_value(await self._ask("Status"))
 
+    async def chain_part(self, keys: Sequence[bytes]) -> bytes:
+        """Chain part with these map keys; raises ConsortiumError subclasses."""
+        return _bytes(await self._ask("ChainPart", list(keys)))
+
     async def party_id(self) -> bytes:
         """The organisation in whose name `send` signs."""
         return _bytes(await self._ask("Party"))

@@ -48,6 +48,7 @@ class PagesDesk:
             "Submit": self.submit,
             "Send": self.send,
             "Party": self.party,
+            "ChainPart": self.chain_part,
         }
 
     async def keep_order(self) -> None:
@@ -81,6 +82,11 @@ class PagesDesk:
         """[] -> id of the organisation in whose name `Send` signs."""
         fields(request)
         return self._party.party_id
+
+    async def chain_part(self, request: list[Any]) -> object:
+        """[keys] -> a chain part with these map keys, for a visitor's browser to check."""
+        (keys,) = fields(request, list)
+        return await self._node.chain_part([], keys)
 
     async def submit(self, request: list[Any]) -> object:
         """[transaction] -> its fate; it is signed already, by whoever sent it to the page."""

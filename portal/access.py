@@ -68,6 +68,14 @@ PUBLIC_ROUTES: Final[frozenset[str]] = frozenset(
         "/sign-in/options",
         "/sign-in/passkey",
         "/enrol",
+        # trace codes
+        "/01",
+        "/00",
+        "/414",
+        "/t",
+        "/.well-known/gs1resolver",
+        "/item/{code:path}",
+        "/item-proof/{code:path}",
     }
 )
 

@@ -19,7 +19,8 @@ from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
 from portal.parts import Parts
 from portal.shell import HERE, SecureHeaders, language_of
-from portal.trace import epcis_api
+from portal.trace import epcis_api, resolver
+from portal.trace import pages as trace
 from portal.warehouse import pages as warehouse
 from portal.words import word
 
@@ -33,9 +34,10 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     alerts.routes,
     journey.routes,
     epcis_api.routes,
+    trace.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
-TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "alerts", "journey")
+TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "alerts", "journey", "trace")
 # What stands at the top of every page, for whom.
 MENU: Final = (
     ("shell.warehouse", "/warehouse", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
@@ -57,6 +59,8 @@ def make_portal(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.parts = parts
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    for path, application in resolver.mounts(parts):
+        app.mount(path, application)
     for routes in ROOMS:
         app.include_router(routes(parts))
     app.add_middleware(SecureHeaders)

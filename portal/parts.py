@@ -1,6 +1,6 @@
 """What a room of the portal gets: the concretes that `compose.py` put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,9 @@ class ChainDoor(Protocol):
 
     async def submit(self, transaction: bytes) -> Submitted:
         """Fate of a transaction that somebody signed; raises ConsortiumError subclasses."""
+
+    async def chain_part(self, keys: Sequence[bytes]) -> bytes:
+        """A chain part that proves these map keys; raises ConsortiumError subclasses."""
 
     async def send(self, kind: int, body: list[object], *, nonce: bytes) -> Submitted:
         """Fate of one signed with the machine's party key; the same nonce when sent again."""

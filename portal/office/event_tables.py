@@ -102,3 +102,15 @@ SCANS: Final = Table(
     Column("place", Text, nullable=False),
     Index("trace_scans_by_thing", "thing", "time_ms"),
 )
+LINKS: Final = Table(
+    "trace_links",
+    OFFICE,
+    Column("seq", _SERIAL, primary_key=True, autoincrement=True),
+    Column("thing", Text, nullable=False, index=True),
+    Column("link_type", Text, nullable=False),
+    Column("href", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("language", Text),
+    Column("organisation", Text, nullable=False),
+)

@@ -45,6 +45,9 @@ VICTIMS: dict[str, str] = {
     "/epcis/queries/{name}": "/epcis/queries/mine",
     "/epcis/queries/{name}/subscriptions": "/epcis/queries/mine/subscriptions",
     "/epcis/queries/{name}/subscriptions/{subscription}": "/epcis/queries/mine/subscriptions/ab",
+    "/item/{code:path}": "/item/01/10614141073464",
+    "/item-proof/{code:path}": "/item-proof/01/10614141073464",
+    "/labels/{form}": "/labels/doc",
     "/epcis/{resource}": "/epcis/secrets",
     "/epcis/{resource}/{value:path}/events": "/epcis/queries/mine/events",
 }

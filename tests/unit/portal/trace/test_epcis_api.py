@@ -14,33 +14,8 @@ from portal.access import Role
 from portal.parts import Parts
 from portal.trace import subscriptions
 from portal.trace.shelf import EventShelf
+from tests.fakes.epcis import ITEM, ITEM_LINK, document, event
 from tests.fakes.portal import OURS, START_MS, THEIRS, FakeDoor, make_fake_parts, sign_in
-
-ITEM = "urn:epc:id:sgtin:0614141.107346.2018"
-ITEM_LINK = "https://id.gs1.org/01/10614141073464/21/2018"
-
-
-def event(number: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "type": "ObjectEvent",
-        "eventID": f"urn:uuid:0000-{number}",
-        "eventTime": f"2026-11-24T08:{number // 60 % 60:02}:{number % 60:02}.000Z",
-        "eventTimeZoneOffset": "+08:00",
-        "epcList": [ITEM],
-        "action": "OBSERVE",
-        "bizStep": "receiving",
-        **changes,
-    }
-
-
-def document(*events: object) -> dict[str, Any]:
-    return {
-        "@context": [CONTEXT, {"example": "https://ns.example.com/"}],
-        "type": "EPCISDocument",
-        "schemaVersion": "2.0",
-        "creationDate": "2026-11-24T08:00:00Z",
-        "epcisBody": {"eventList": list(events)},
-    }
 
 
 @pytest.fixture
