@@ -137,8 +137,9 @@ async def proof_of(parts: Parts, shelf: EventShelf, key: ItemKey) -> Response:
 
 def label_file(
     parts: Parts,
-    form: str,
     viewer: SignedIn,
+    *,
+    form: str,
     code: Annotated[list[str], Query()],
     title: Annotated[str, Query(max_length=60)] = "",
 ) -> Response:
