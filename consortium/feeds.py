@@ -67,8 +67,11 @@ class FeedRoom:
 
     async def open_session(self) -> "FeedSession":
         """A session for a new stream."""
-        receiver = FeedReceiver(StoreSink(self.store, self.key_of, self._note_change))
-        return FeedSession(receiver, self.notice_for, self.notice_poll_s)
+        return FeedSession(self.receiver(), self.notice_for, self.notice_poll_s)
+
+    def receiver(self) -> FeedReceiver:
+        """What takes one peer's messages, or one file's, into the store."""
+        return FeedReceiver(StoreSink(self.store, self.key_of, self._note_change))
 
     def key_of(self, feed_id: bytes) -> PublicKey | None:
         """The present key of a feed, None where it is not enrolled, or no longer."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from consortium.compose import NodeParts, Plugins
 from consortium.config import CERTIFICATE_NAME, READ_MODEL_NAME
 from consortium.configuration_shelf import ConfigurationShelf
+from consortium.deliveries import DeliveryDesk
 from consortium.errors import ConfigError
 from consortium.evidence_desk import EvidenceDesk
 from consortium.feeds import FeedRoom, FeedSession
@@ -82,6 +83,8 @@ async def plug_in(parts: NodeParts) -> Plugins:
         asked = Request(device_id=device_id, channel=channel, from_ms=from_ms, to_ms=to_ms)
         return await prover.prove(asked)
 
+    deliveries = DeliveryDesk(room.receiver)
+
     async def aclose() -> None:
         store.close()
         model.close()
@@ -110,6 +113,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
             "Site": SiteDesk(store, parts.node).site,
             "DryRun": evidence.dry_run,
             "Evidence": evidence.evidence,
+            "Deliver": deliveries.deliver,
         },
         pages_methods=pages.methods(),
         chain_methods=shelf.methods(),

@@ -60,9 +60,13 @@ def _register(
 
 
 def _extra(name: str) -> str:
-    return {"chain": "node", "prove": "node", "portal": "portal", "demo": "demo"}.get(
-        name, "gateway"
-    )
+    return {
+        "chain": "node",
+        "prove": "node",
+        "import": "node",
+        "portal": "portal",
+        "demo": "demo",
+    }.get(name, "gateway")
 
 
 def _say(text: str) -> int:
