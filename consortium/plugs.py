@@ -83,8 +83,6 @@ async def plug_in(parts: NodeParts) -> Plugins:
         asked = Request(device_id=device_id, channel=channel, from_ms=from_ms, to_ms=to_ms)
         return await prover.prove(asked)
 
-    deliveries = DeliveryDesk(room.receiver)
-
     async def aclose() -> None:
         store.close()
         model.close()
@@ -113,7 +111,7 @@ async def plug_in(parts: NodeParts) -> Plugins:
             "Site": SiteDesk(store, parts.node).site,
             "DryRun": evidence.dry_run,
             "Evidence": evidence.evidence,
-            "Deliver": deliveries.deliver,
+            "Deliver": DeliveryDesk(room.receiver).deliver,
         },
         pages_methods=pages.methods(),
         chain_methods=shelf.methods(),
