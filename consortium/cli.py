@@ -29,6 +29,16 @@ _EXAMPLES = """examples:
   wharf chain found --home ~/chain --date 2026-11-24 acme.json borealis.json nordkai.json
   wharf chain run --engine cometbft --home ~/chain
   wharf chain enrol wharf1-gwFQ... --home ~/chain
+  wharf chain admit "Carrier Ltd" --home ~/chain --party-key ~/carrier.key
+  wharf chain reader-key --home ~/chain
+  wharf chain certify gateway.csr --home ~/chain --code wharf1-gwFQ... --party "ACME Cold Stores" \\
+      --party-key ~/acme.key --out gateway.crt
+  wharf chain retire 9f2c31... --home ~/chain
+  wharf chain revoke 9f2c31... --home ~/chain
+  wharf chain localnet --home ~/net --organisations 4
+  wharf chain backup --home ~/chain --output chain.backup
+  wharf chain restore chain.backup --home ~/chain --height 1200
+  wharf chain application --home ~/chain --listen 0.0.0.0:7411
   wharf chain status --home ~/chain --json
 """
 

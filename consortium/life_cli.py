@@ -37,6 +37,7 @@ _VOTE = """examples:
   wharf chain vote propose --home ~/chain suspend "Carrier"
   wharf chain vote propose --home ~/chain validator-in wharfkey1-hQFQ... 10
   wharf chain vote yes --home ~/chain 41a156ae...
+  wharf chain vote no --home ~/chain 41a156ae...
 
 actions:
 """ + "\n".join(f"  {name} {life.ARGUMENTS[n]}" for n, name in life.ACTION_NAMES.items())

@@ -31,6 +31,7 @@ PID_NAME: Final = "gateway.pid"
 _EXAMPLES = """examples:
   wharf gateway init --name cold-room --party "Cold Store Ltd"
   wharf gateway run --config gateway.toml
+  wharf gateway seal --config gateway.toml
   wharf gateway status --config gateway.toml --json
 """
 

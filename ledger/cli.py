@@ -34,7 +34,27 @@ def build_parser(word: str | None = None) -> argparse.ArgumentParser:
     points = sorted(entry_points(group=GROUP), key=lambda item: item.name)
     for point in [item for item in points if item.name == word] or points:
         _register(point, commands)
+    pass_on_examples(parser)
     return parser
+
+
+def pass_on_examples(parser: argparse.ArgumentParser, above: str = "") -> None:
+    """Gives each command without examples the lines about it from the examples above it."""
+    # argparse has no other way down than by its own names.
+    actions = parser._actions  # noqa: SLF001
+    inner = [item for item in actions if isinstance(item, argparse._SubParsersAction)]  # noqa: SLF001
+    if not inner and not parser.epilog:
+        examples = (f"wharf {text.rstrip()}\n" for text in above.split("\n  wharf "))
+        own = [
+            text
+            for text in examples
+            if text.split("\n")[0].startswith(parser.prog + " ") or text == f"{parser.prog}\n"
+        ]
+        parser.epilog = "examples:\n" + "".join(f"  {text}" for text in own) if own else None
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    for group in inner:
+        for command in group.choices.values():
+            pass_on_examples(command, f"{above}\n{parser.epilog or ''}")
 
 
 def _word(argv: Sequence[str]) -> str | None:

@@ -55,3 +55,29 @@ def test_an_error_that_nobody_foresaw_is_never_the_exit_code_of_a_verdict(
     word(IndexError("list index out of range"))
     assert main(["word"]) == EXIT_FAILED
     assert "Traceback" in capsys.readouterr().err
+
+
+def leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    inner = [command for group in groups for command in group.choices.values()]
+    return [leaf for command in inner for leaf in leaves(command)] if inner else [parser]
+
+
+def test_every_command_shows_an_example_of_itself() -> None:
+    commands = leaves(ledger.cli.build_parser())
+    assert len(commands) > 40
+    shown = {c.prog: c.format_help().partition("\nexample")[2].split("\n") for c in commands}
+    without = [
+        prog for prog, lines in shown.items() if not any(f"{prog} " in f"{line} " for line in lines)
+    ]
+    assert [] == without
+
+
+def test_a_command_shows_the_examples_above_that_are_its_own_and_no_others() -> None:
+    parser = argparse.ArgumentParser(prog="wharf")
+    epilog = "examples:\n  wharf a b --long \\\n      --more 1\n  wharf a bc 2\n"
+    words = parser.add_subparsers().add_parser("a", epilog=epilog).add_subparsers()
+    short = words.add_parser("b")
+    words.add_parser("bc")
+    ledger.cli.pass_on_examples(parser)
+    assert "examples:\n  wharf a b --long \\\n      --more 1\n" == short.epilog
