@@ -30,6 +30,7 @@ _PROCESSORS: Final = {"aarch64", "x86_64"}
 _EXAMPLES: Final = """examples:
   sudo deploy/raspberrypi/install                          # or: install --dry-run
   sudo deploy/raspberrypi/install --overlays rtc-ds3231 tpm-slb9670
+  sudo deploy/raspberrypi/install --tpm                    # where the TPM is there already
   sudo deploy/raspberrypi/install upgrade --wheel wharfinger-0.2.0-py3-none-any.whl
   sudo deploy/raspberrypi/install rollback
   sudo deploy/raspberrypi/install uninstall                # keeps ledger, keys, configuration
@@ -73,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         "--lock", type=Path, default=PROJECT / "requirements" / "gateway.lock", metavar="FILE"
     )
     parser.add_argument("--overlays", nargs="+", choices=sorted(OVERLAYS), default=[])
+    parser.add_argument(
+        "--tpm",
+        action="store_true",
+        help="what a key in a TPM needs; --overlays tpm-... implies it",
+    )
     parser.add_argument("--no-tmpfs", action="store_true", help="leave /tmp on the card")
     parser.add_argument("--purge", action="store_true", help="uninstall: ledger and keys too")
     return parser
@@ -103,6 +109,7 @@ def _choices(arguments: argparse.Namespace, wheel: Path) -> Choices:
         project=PROJECT,
         overlays=tuple(arguments.overlays),
         has_tmpfs=not arguments.no_tmpfs,
+        has_tpm=arguments.tpm or any(name.startswith("tpm-") for name in arguments.overlays),
     )
 
 

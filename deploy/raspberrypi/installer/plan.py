@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deploy.raspberrypi.installer import broker, release
+from deploy.raspberrypi.installer import broker, release, tpm
 from deploy.raspberrypi.installer.boot_config import overlay_step, without_overlays_step
 from deploy.raspberrypi.installer.machine import FileWish, Machine, Owner
 from deploy.raspberrypi.installer.release import ReleaseWish
@@ -60,25 +60,31 @@ class Choices:
     project: Path
     overlays: tuple[str, ...] = ()
     has_tmpfs: bool = True
+    has_tpm: bool = False
 
 
-def missing_packages(machine: Machine) -> list[str]:
+def missing_packages(machine: Machine, *, has_tpm: bool = False) -> list[str]:
     """Debian packages that the gateway wants and the machine lacks."""
-    missing = [name for name, proof in _PACKAGES if not machine.exists(proof)]
+    wanted = _PACKAGES + (tpm.PACKAGES if has_tpm else ())
+    missing = [name for name, proof in wanted if not machine.exists(proof)]
     if not any(machine.exists(proof) for proof in _TIME_SERVICES):
         missing.append("systemd-timesyncd")
     return missing
 
 
-def _packages_step(machine: Machine) -> Step:
-    names = missing_packages(machine)
+def _packages_step(machine: Machine, *, has_tpm: bool) -> Step:
+    names = missing_packages(machine, has_tpm=has_tpm)
 
     def act(machine: Machine) -> None:
         machine.run("apt-get", "update", "-q")
         machine.run("apt-get", "install", "-y", "-q", "--no-install-recommends", *names)
 
     words = f"install {' '.join(names)} with apt-get" if names else "Debian packages"
-    return Step(words=words, is_done=lambda machine: not missing_packages(machine), act=act)
+    return Step(
+        words=words,
+        is_done=lambda machine: not missing_packages(machine, has_tpm=has_tpm),
+        act=act,
+    )
 
 
 def _user_step() -> Step:
@@ -156,7 +162,7 @@ def _has_tmpfs(machine: Machine) -> bool:
 
 def install_steps(machine: Machine, choices: Choices) -> list[Step]:
     """A gateway, from the packages up. The same steps bring it to another version."""
-    packages = [_packages_step(machine)] if machine.is_here else []
+    packages = [_packages_step(machine, has_tpm=choices.has_tpm)] if machine.is_here else []
     account = Step(
         words="the gateway's account at the broker",
         is_done=broker.has_account,
@@ -174,6 +180,7 @@ def install_steps(machine: Machine, choices: Choices) -> list[Step]:
         account,
         *_system_steps(machine, has_tmpfs=choices.has_tmpfs),
         *([overlay_step(machine, choices.overlays)] if choices.overlays else []),
+        *([tpm.lockout_step()] if choices.has_tpm and machine.is_here else []),
     ]
 
 
