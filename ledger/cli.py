@@ -40,9 +40,11 @@ def build_parser(word: str | None = None) -> argparse.ArgumentParser:
 
 def pass_on_examples(parser: argparse.ArgumentParser, above: str = "") -> None:
     """Gives each command without examples the lines about it from the examples above it."""
-    # argparse has no other way down than by its own names.
-    actions = parser._actions  # noqa: SLF001
-    inner = [item for item in actions if isinstance(item, argparse._SubParsersAction)]  # noqa: SLF001
+    inner = [
+        item
+        for item in parser._actions  # noqa: SLF001  # argparse has no other way down
+        if isinstance(item, argparse._SubParsersAction)  # noqa: SLF001  # the same
+    ]
     if not inner and not parser.epilog:
         examples = (f"wharf {text.rstrip()}\n" for text in above.split("\n  wharf "))
         own = [
