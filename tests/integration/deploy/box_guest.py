@@ -15,6 +15,7 @@ from typing import Any
 DATA = Path("/var/lib/wharf")
 CONFIG = Path("/etc/wharf/gateway.toml")
 UNIT = "wharf-gateway"
+PUBLISHER = Path("/etc/box-publisher")  # the publisher's configuration: a password is no argument
 DROP_IN = Path("/etc/systemd/system/wharf-gateway.service.d/test.conf")
 # The shipped minute of patience, shortened: what is shown is who ends a hung gateway.
 SHORT = "[Service]\nWatchdogSec=20\nTimeoutAbortSec=5\n"
@@ -89,15 +90,15 @@ def configure() -> None:
     CONFIG.write_text(text.replace("[broker]\n", f"[broker]\n{account}", 1) + DEVICE)
     assert tomllib.loads(CONFIG.read_text())["broker"]["username"] == "gateway"
     password = Path("/etc/wharf/broker-password").read_text()
-    publisher = Path("/root/.config/mosquitto_pub")
-    publisher.parent.mkdir(exist_ok=True)
-    publisher.write_text(f"-u gateway\n-P {password}")
+    PUBLISHER.mkdir()
+    (PUBLISHER / "mosquitto_pub").write_text(f"-u gateway\n-P {password}")
 
 
 def publish(count: int) -> None:
     lines = "".join(f'{{"temperature": {4 + n / 10:.1f}}}\n' for n in range(count))
     subprocess.run(
-        ["mosquitto_pub", "-q", "1", "-t", "zigbee2mqtt/probe", "-l"],
+        ["mosquitto_pub", "-h", "127.0.0.1", "-q", "1", "-t", "zigbee2mqtt/probe", "-l"],
+        env={"PATH": "/usr/bin", "XDG_CONFIG_HOME": str(PUBLISHER)},
         input=lines,
         text=True,
         check=True,
