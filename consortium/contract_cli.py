@@ -23,6 +23,8 @@ agree (sign and register the same paper):
 or have the validators judge:
   wharf contract dispute 0011... --contract trip.paper --home ~/chain --party ACME --party-key K
   wharf contract verdict 0011... --contract trip.paper --home ~/chain --for judge --language zh
+  wharf contract explain 0011... --contract trip.paper --home ~/chain --for driver
+  wharf contract judge 0011... --home ~/chain --party ACME --party-key acme.key
   wharf contract object 0011... --reason "the door was theirs" --home ~/chain --party ...
   wharf contract settle 0011... --home ~/chain --party ACME --party-key acme.key
 """
