@@ -199,16 +199,21 @@ class PagesClient:
     """The pages' door: a unix socket in the chain machine's home folder."""
 
     def __init__(self, socket_path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(f"unix:{socket_path}", options=_OPTIONS)
+        self._socket_path, self._timeout_s = socket_path, timeout_s
+        self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
     async def _ask(self, method: str, *request: object, more_s: float = 0) -> Any:
+        # A channel belongs to the loop that it was made on; a client may be made before any runs.
+        if self._channel is None:
+            path = f"unix:{self._socket_path}"
+            self._channel = grpc.aio.insecure_channel(path, options=_OPTIONS)
         return await _call(
             self._channel,
             PAGES_SERVICE,

@@ -86,6 +86,7 @@ def _add_run(verbs: Any) -> None:
     _add_home(run)
     run.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0: any")
     run.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
+    run.add_argument("--address", metavar="URL", help="how people reach it; stands in trace codes")
     run.add_argument("--smtp", metavar="HOST:PORT", help="where mail is handed in (default: none)")
     run.add_argument("--mail-from", default="wharfinger@localhost", metavar="ADDRESS")
     run.set_defaults(run=run_portal)
@@ -157,6 +158,7 @@ def run_portal(args: argparse.Namespace) -> int:
         listener = listen(args.host, args.port)
         # Passkeys want a name: an address in numbers cannot have any.
         address = address_of(listener).replace("127.0.0.1", "localhost").rstrip("/")
+        address = args.address.rstrip("/") if args.address else address
         config = _config_of(args, address=address, mail=_mail_server(args))
         print(f"pages at {address}/", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
