@@ -64,8 +64,9 @@ class BoxParts:
 def box_parts() -> BoxParts:
     """The parts, made first where they are not there yet."""
     arm = arm_parts()
-    made_of = "\n".join((SUITE, *DEBIAN, _UNIT, _INIT, arm.kernel.parent.name))
-    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    # The initrd's modules are the kernel's; the locked wheels beside it are not this machine's.
+    made_of = "\n".join((SUITE, *DEBIAN, _UNIT, _INIT)).encode() + arm.kernel.read_bytes()
+    digest = hashlib.sha256(made_of).hexdigest()[:16]
     cache = arm.kernel.parents[1]
     place = cache / f"box-{digest}"
     with (cache / "box.lock").open("w") as lock:
