@@ -57,9 +57,17 @@ def parse_decimal(text: str) -> Scaled:
     Raises NumberError for anything but a JSON number within the limits ("NaN", "1e999", 400
     digits).
     """
+    return _exact(_matched(text))
+
+
+def _matched(text: str) -> re.Match[str]:
     match = _NUMBER.match(text) if len(text) <= NUMBER_CHARS_MAX else None
     if match is None:
         raise NumberError(f"not a number: {text[:NUMBER_CHARS_MAX]!r}")
+    return match
+
+
+def _exact(match: re.Match[str]) -> Scaled:
     sign, whole, fraction, power = match.groups(default="")
     value = int(whole + fraction)
     exponent = int(power or "0") - len(fraction)
@@ -72,9 +80,9 @@ def parse_measured(text: str) -> Scaled:
     Programs that pass a value through a float print it as 21.400000000000002; that is the reading
     21.4, and no reason to lose it. Raises NumberError.
     """
-    match = _NUMBER.match(text) if len(text) <= NUMBER_CHARS_MAX else None
-    if match is None or match[4] or len(match[3] or "") <= -EXPONENT_MIN:
-        return parse_decimal(text)
+    match = _matched(text)
+    if match[4] or len(match[3] or "") <= -EXPONENT_MIN:
+        return _exact(match)
     sign, whole, fraction = match[1], match[2], match[3]
     kept, rest = fraction[:-EXPONENT_MIN], fraction[-EXPONENT_MIN:]
     value = int(whole + kept) + (rest[0] >= "5")
