@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from consortium.transaction import (
+    KIND_ACCEPT_LEG,
     KIND_ACCESS,
     KIND_ANCHORS,
     KIND_BIND,
     KIND_BRAND,
     KIND_BRAND_SEEN,
     KIND_CASE,
+    KIND_CLOSE,
     KIND_CONFIGURATION,
     KIND_CONFLICT,
+    KIND_CONSIGNMENT,
     KIND_CONTRACT,
     KIND_DELEGATE,
     KIND_DEPOSIT,
@@ -25,6 +28,8 @@ from consortium.transaction import (
     KIND_EVENTS,
     KIND_EVIDENCE,
     KIND_GATEWAY,
+    KIND_GRANT,
+    KIND_HAND_OVER,
     KIND_IDENTITY,
     KIND_JUDGE,
     KIND_MIRRORED,
@@ -75,6 +80,11 @@ ROLES_OF_KIND: Final[Mapping[int, frozenset[int]]] = {
     KIND_IDENTITY: READ_ONLY | {ROLE_OPERATOR},
     KIND_DELEGATE: ROLES,
     KIND_END_KEY: ROLES,
+    KIND_CONSIGNMENT: WORKING,
+    KIND_ACCEPT_LEG: WORKING,
+    KIND_CLOSE: WORKING,
+    KIND_GRANT: WORKING,
+    KIND_HAND_OVER: WORKING,
     KIND_DEPOSIT: ROLES,
     KIND_ACCESS: ROLES,
     KIND_EPOCH: WORKING,
@@ -104,5 +114,5 @@ TITLE_DRIVER: Final = 2
 # Nobody passes on the right to change the organisation's own key, or to delegate.
 KINDS_OF_TITLE: Final[Mapping[int, frozenset[int]]] = {
     TITLE_OFFICER: frozenset(ROLES_OF_KIND) - {KIND_PARTY_KEY, KIND_DELEGATE},
-    TITLE_DRIVER: frozenset({KIND_DEVICE, KIND_MIRRORED, KIND_OPENED}),
+    TITLE_DRIVER: frozenset({KIND_DEVICE, KIND_MIRRORED, KIND_OPENED, KIND_HAND_OVER}),
 }
