@@ -138,7 +138,7 @@ def test_a_driver_is_delegated_listed_and_ended(desks: dict[str, Desk], tmp_path
     )  # fmt: skip  # two lines of a record
     life.delegate(desk, code, scope)
     (listed,) = life.delegates(desks["bank"])
-    assert ("carrier", "driver", [3, 5, 6], None) == (
+    assert ("carrier", "driver", [3, 5, 6, 30], None) == (
         listed["party"], listed["title"], listed["kinds"], listed["ended_ms"],
     )  # fmt: skip  # one line of what is compared
     life.end_key(desk, listed["key"])

@@ -1,6 +1,7 @@
 """The document of a hand-over: one form, strictly read."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,5 @@ def test_no_bytes_raise_anything_but_an_input_error(data: bytes) -> None:
 
 @given(st.sampled_from(list(Strength)), st.integers(0, 1000), st.integers(0, 1_000_000))
 def test_what_is_written_is_read_again(strength: Strength, number: int, pieces: int) -> None:
-    from dataclasses import replace
-
     made = replace(DOCUMENT, strength=strength, number=number, pieces=pieces)
     assert made == decode_hand_over(made.encode())
