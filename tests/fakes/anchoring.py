@@ -42,10 +42,12 @@ class Gateway:
         """The newest anchor's proof by one organisation, and that no conflict is known: verified
         offline against the genesis digest.
         """
-        frozen = encode(["frozen", self.feed.feed_id])
+        frozen, whose = encode(["frozen", self.feed.feed_id]), encode(["validators"])
         async with network[at].client() as client:
             data = await again_until(
-                lambda: client.chain_part([[2, self.feed.feed_id, 0, self.anchored]], [frozen])
+                lambda: client.chain_part(
+                    [[2, self.feed.feed_id, 0, self.anchored]], [frozen, whose]
+                )
             )
         proven = verify_chain_part(
             decode_chain_part(data), trusted_genesis_sha256=network.genesis.digest
