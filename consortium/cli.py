@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from consortium import life_cli
+from consortium import feed_cli, life_cli
 from consortium.errors import ConsortiumError
 
 EXIT_OK = 0
@@ -82,6 +82,7 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
     certify.add_argument("--out", type=Path, required=True, metavar="FILE")
     _add_comet(words)
     life_cli.add_words(words, _guarded)
+    feed_cli.add_words(words, _guarded)
     _add(words, "status", "height, log and gateways of a running chain machine", _status)
 
 

@@ -260,6 +260,31 @@ def restore(args: argparse.Namespace, show: Print) -> int:
     return EXIT_OK
 
 
+def verify(args: argparse.Namespace, show: Print) -> int:
+    """Reads the whole state of a machine that does not run, and recomputes every hash of it."""
+    from consortium.compose import lock_home, read_genesis
+    from consortium.state_store import StateStore
+
+    genesis, lock = read_genesis(args.home), lock_home(args.home)
+    store = StateStore(args.home, genesis.digest)
+    try:
+        loaded = store.load()
+        if loaded is None:
+            raise ConfigError(f"{args.home}: no state yet; `wharf chain run` makes it")
+        height, state = loaded
+        values = {
+            "height": height,
+            "app_hash": state.roots.app_hash.hex(),
+            "entries": store.verify(),
+            "log_size": state.log.size,
+        }
+    finally:
+        store.close()
+        os.close(lock)
+    show(args, values)
+    return EXIT_OK
+
+
 def add_words(words: Any, *, add: Add, guarded: Callable[..., Any], show: Print) -> None:
     """The words of a chain of several organisations that need no running machine."""
     made = words.add_parser("install", help="build the pinned CometBFT for this user")
@@ -278,6 +303,10 @@ def add_words(words: Any, *, add: Add, guarded: Callable[..., Any], show: Print)
     local.add_argument("--organisations", type=int, default=4, metavar="N", help="default: 4")
     local.add_argument("--chain-id", default="localnet", metavar="NAME", help="default: localnet")
     add_port(local)
+    add(
+        words, "verify", "read the whole state of a machine that is stopped, and check it",
+        lambda args: verify(args, show),
+    )  # fmt: skip  # one word
     kept = add(
         words, "backup", "write keys and configuration into one file",
         lambda args: backup(args, show),

@@ -51,38 +51,40 @@ _DELEGATE = """examples:
 
 def add_words(words: Any, guard: Guard) -> None:
     """Adds the three words to `wharf chain`; `guard` makes errors one line and an exit code."""
-    party = _group(words, "party", "organisations: who they are, and their keys", _PARTY)
-    _word(party, "list", "every organisation as it stands", guard(_list_of(life.parties)))
-    code = _word(party, "key-code", "the code of a key that is shown to be held", guard(_key_code))
+    party = group_of(words, "party", "organisations: who they are, and their keys", examples=_PARTY)
+    add_word(party, "list", "every organisation as it stands", run=guard(list_of(life.parties)))
+    code = add_word(
+        party, "key-code", "the code of a key that is shown to be held", run=guard(_key_code)
+    )
     code.add_argument("--key", type=Path, required=True, metavar="FILE", help="made if not there")
     code.add_argument("--party", required=True, metavar="PARTY", help="its name or id")
     code.add_argument("--new", action="store_true", help="the party is not admitted yet")
     code.add_argument("--validator", action="store_true", help="the key votes on chain blocks")
-    known = _word(
-        party, "identify", "record another's legal id that you verified", guard(_identify)
+    known = add_word(
+        party, "identify", "record another's legal id that you verified", run=guard(_identify)
     )
     for name in ("party", "scheme", "number"):
         known.add_argument(name, metavar=name.upper())
-    own = _word(party, "next-key", "give your organisation its next key", guard(_next_key))
+    own = add_word(party, "next-key", "give your organisation its next key", run=guard(_next_key))
     own.add_argument("code", metavar="KEY-CODE")
-    vote = _group(words, "vote", "what the organisations decide together", _VOTE)
-    _word(vote, "list", "every proposal and its votes", guard(_list_of(life.proposals)))
-    made = _word(vote, "propose", "propose something; your own vote is yes", guard(_propose))
+    vote = group_of(words, "vote", "what the organisations decide together", examples=_VOTE)
+    add_word(vote, "list", "every proposal and its votes", run=guard(list_of(life.proposals)))
+    made = add_word(vote, "propose", "propose something; your own vote is yes", run=guard(_propose))
     made.add_argument("action", metavar="ACTION", choices=list(life.ACTION_NAMES.values()))
     made.add_argument("about", nargs="*", metavar="WORD", help="see `wharf chain vote --help`")
     made.add_argument("--heights", type=int, default=life.HEIGHTS_TO_VOTE, metavar="N",
                       help="how long votes are taken (default: %(default)s)")  # fmt: skip
     for name in ("yes", "no"):
-        ballot = _word(vote, name, f"vote {name}", guard(_ballot))
+        ballot = add_word(vote, name, f"vote {name}", run=guard(_ballot))
         ballot.add_argument("proposal", metavar="ID")
         ballot.set_defaults(yes=name == "yes")
     _add_delegate(words, guard)
 
 
 def _add_delegate(words: Any, guard: Guard) -> None:
-    group = _group(words, "delegate", "officers and drivers who act for you", _DELEGATE)
-    _word(group, "list", "every delegation", guard(_list_of(life.delegates)))
-    add = _word(group, "add", "let a key act for your organisation", guard(_delegate))
+    group = group_of(words, "delegate", "officers and drivers who act for you", examples=_DELEGATE)
+    add_word(group, "list", "every delegation", run=guard(list_of(life.delegates)))
+    add = add_word(group, "add", "let a key act for your organisation", run=guard(_delegate))
     add.add_argument("code", metavar="KEY-CODE")
     add.add_argument("--name", required=True)
     add.add_argument("--title", choices=list(life.TITLES), required=True)
@@ -91,11 +93,14 @@ def _add_delegate(words: Any, guard: Guard) -> None:
     add.add_argument("--feed", action="append", default=[], metavar="FEED", help="default: all")
     add.add_argument("--until", metavar="DAY", help="last day, UTC, e.g. 2026-12-31")
     add.add_argument("--until-height", type=int, metavar="HEIGHT")
-    end = _word(group, "end", "end a delegate's key, or your organisation's own", guard(_end))
+    end = add_word(
+        group, "end", "end a delegate's key, or your organisation's own", run=guard(_end)
+    )
     end.add_argument("key", metavar="KEY-ID", help="32 hex digits")
 
 
-def _group(words: Any, name: str, text: str, examples: str) -> Any:
+def group_of(words: Any, name: str, text: str, *, examples: str) -> Any:
+    """A word with words of its own; returns where they are added."""
     parser = words.add_parser(
         name,
         help=text,
@@ -106,7 +111,8 @@ def _group(words: Any, name: str, text: str, examples: str) -> Any:
     return parser.add_subparsers(required=True, metavar="WORD")
 
 
-def _word(words: Any, name: str, text: str, run: Run) -> Any:
+def add_word(words: Any, name: str, text: str, *, run: Run) -> Any:
+    """The parser of one word, with the options that all have."""
     parser = words.add_parser(name, help=text, description=text.capitalize() + ".")
     parser.add_argument("--home", type=Path, required=True, metavar="DIR", help="chain's folder")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -150,7 +156,9 @@ class SocketDesk:
         return status_from_value(self._call("Status")).height
 
 
-def _list_of(read: Callable[[life.Desk], list[dict[str, Any]]]) -> Run:
+def list_of(read: Callable[[life.Desk], list[dict[str, Any]]]) -> Run:
+    """A word that prints rows, as a table or as JSON."""
+
     def run(args: argparse.Namespace) -> int:
         rows = read(SocketDesk(args.home))
         print(json.dumps(rows) if args.json else _table(rows))
@@ -178,7 +186,8 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _done(args: argparse.Namespace, word: str, tx_id: str) -> int:
+def done(args: argparse.Namespace, word: str, tx_id: str) -> int:
+    """Prints what became of a word; the exit code."""
     print(json.dumps({word: tx_id}) if args.json else f"{word}  {tx_id}")
     return EXIT_OK
 
@@ -193,13 +202,13 @@ def _key_code(args: argparse.Namespace) -> int:
         party_id = life.party_named(SocketDesk(args.home), args.party)
         make = validator_key_code if args.validator else person_key_code
         code = make(args.key, chain_id=chain_id, party_id=party_id)
-    return _done(args, "key_code", encode_key_code(code))
+    return done(args, "key_code", encode_key_code(code))
 
 
 def _identify(args: argparse.Namespace) -> int:
     desk = SocketDesk(args.home)
     tx_id = life.identify(desk, args.party, scheme=args.scheme, number=args.number)
-    return _done(args, "identified", tx_id)
+    return done(args, "identified", tx_id)
 
 
 def _next_key(args: argparse.Namespace) -> int:
@@ -208,17 +217,17 @@ def _next_key(args: argparse.Namespace) -> int:
     code = decode_key_code(args.code)
     tx_id = life.next_key(SocketDesk(args.home), code)
     (args.home / PARTY_ID_NAME).write_text(code.party_id.hex() + "\n", encoding="ascii")
-    return _done(args, "changed", tx_id)
+    return done(args, "changed", tx_id)
 
 
 def _propose(args: argparse.Namespace) -> int:
     desk = SocketDesk(args.home)
     action = life.action_of(desk, args.action, args.about)
-    return _done(args, "proposed", life.propose(desk, action, args.heights))
+    return done(args, "proposed", life.propose(desk, action, args.heights))
 
 
 def _ballot(args: argparse.Namespace) -> int:
-    return _done(args, "voted", life.vote(SocketDesk(args.home), args.proposal, yes=args.yes))
+    return done(args, "voted", life.vote(SocketDesk(args.home), args.proposal, yes=args.yes))
 
 
 def _delegate(args: argparse.Namespace) -> int:
@@ -231,7 +240,7 @@ def _delegate(args: argparse.Namespace) -> int:
         until_ms=_end_of_day_ms(args.until) if args.until else None,
     )
     desk = SocketDesk(args.home)
-    return _done(args, "delegated", life.delegate(desk, decode_key_code(args.code), scope))
+    return done(args, "delegated", life.delegate(desk, decode_key_code(args.code), scope))
 
 
 def _end_of_day_ms(text: str) -> int:
@@ -243,4 +252,4 @@ def _end_of_day_ms(text: str) -> int:
 
 
 def _end(args: argparse.Namespace) -> int:
-    return _done(args, "ended", life.end_key(SocketDesk(args.home), args.key))
+    return done(args, "ended", life.end_key(SocketDesk(args.home), args.key))
