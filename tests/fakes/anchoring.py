@@ -1,6 +1,6 @@
 """Gateways that anchor on a network of several organisations, and the proofs they hold."""
 
-from consortium.errors import ChainUnavailableError
+from consortium.errors import ChainUnavailableError, NotYetProvenError
 from consortium.wire import Submitted
 from ledger.canonical import encode
 from ledger.chain_proof import VerifiedChain, decode_chain_part, verify_chain_part
