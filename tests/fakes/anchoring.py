@@ -44,11 +44,16 @@ class Gateway:
         """
         frozen, whose = encode(["frozen", self.feed.feed_id]), encode(["validators"])
         async with network[at].client() as client:
-            data = await again_until(
-                lambda: client.chain_part(
-                    [[2, self.feed.feed_id, 0, self.anchored]], [frozen, whose]
-                )
-            )
+
+            async def ask() -> bytes:
+                newest = [[2, self.feed.feed_id, 0, self.anchored]]
+                try:
+                    return await client.chain_part(newest, [frozen, whose])
+                except NotYetProvenError as error:
+                    # Its header is not signed yet, or this organisation is a block behind.
+                    raise ChainUnavailableError(str(error)) from error
+
+            data: bytes = await again_until(ask)
         proven = verify_chain_part(
             decode_chain_part(data), trusted_genesis_sha256=network.genesis.digest
         )
