@@ -19,7 +19,7 @@ from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
 from portal.parts import Parts
 from portal.shell import HERE, SecureHeaders, language_of
-from portal.trace import epcis_api, resolver
+from portal.trace import epcis_api, owner, resolver
 from portal.trace import pages as trace
 from portal.warehouse import pages as warehouse
 from portal.words import word
@@ -35,6 +35,7 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     journey.routes,
     epcis_api.routes,
     trace.routes,
+    owner.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
 TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "alerts", "journey", "trace")

@@ -21,6 +21,9 @@ class ChainDoor(Protocol):
     async def submit(self, transaction: bytes) -> Submitted:
         """Fate of a transaction that somebody signed; raises ConsortiumError subclasses."""
 
+    async def party_id(self) -> bytes:
+        """The organisation in whose name `send` signs; raises ConsortiumError subclasses."""
+
     async def chain_part(self, keys: Sequence[bytes]) -> bytes:
         """A chain part that proves these map keys; raises ConsortiumError subclasses."""
 

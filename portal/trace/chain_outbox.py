@@ -24,6 +24,12 @@ COMMITMENTS_MAX: Final = 1_000
 async def say_waiting(parts: Parts, shelf: EventShelf, organisation: str) -> int:
     """Sends what waits; the number of events that the chain took."""
     count = 0
+    try:
+        if (await parts.door.party_id()).hex() != organisation:
+            return 0
+    except ConsortiumError as error:
+        log.warning("events_wait reason=%s", error)
+        return 0
     while True:
         rows = await run_in_threadpool(shelf.waiting, organisation, COMMITMENTS_MAX)
         if not rows:

@@ -37,6 +37,9 @@ class FakeDoor:
         self.submitted: list[bytes] = []
         self.answer = Submitted(tx_id=b"x" * 32, code=0, height=7, item_codes=(), text="")
 
+    async def party_id(self) -> bytes:
+        return OURS
+
     async def chain_part(self, keys: Sequence[bytes]) -> bytes:
         return b"".join(keys)[:8]
 

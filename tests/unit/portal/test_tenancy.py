@@ -47,6 +47,7 @@ VICTIMS: dict[str, str] = {
     "/epcis/queries/{name}/subscriptions/{subscription}": "/epcis/queries/mine/subscriptions/ab",
     "/item/{code:path}": "/item/01/10614141073464",
     "/item-proof/{code:path}": "/item-proof/01/10614141073464",
+    "/trace/fsma/{sheet}.csv": "/trace/fsma/shipping.csv",
     "/labels/{form}": "/labels/doc",
     "/epcis/{resource}": "/epcis/secrets",
     "/epcis/{resource}/{value:path}/events": "/epcis/queries/mine/events",
