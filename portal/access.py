@@ -64,6 +64,8 @@ PUBLIC_ROUTES: Final[frozenset[str]] = frozenset(
         "/static",
         "/healthz",
         "/language/{code}",
+        "/install",
+        "/install/authority.crt",
         "/sign-in",
         "/sign-in/options",
         "/sign-in/passkey",

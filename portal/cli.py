@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from portal.errors import MissingExtraError, PortalError
 if TYPE_CHECKING:
     from portal.alerts.delivery import MailServer
     from portal.compose import PortalConfig
+    from portal.tls import TlsFiles
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -87,6 +89,16 @@ def _add_run(verbs: Any) -> None:
     run.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0: any")
     run.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     run.add_argument("--address", metavar="URL", help="how people reach it; stands in trace codes")
+    run.add_argument("--tls", action="store_true", help="HTTPS by an authority of our own")
+    run.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="with --tls: a name or address that phones use; the first one is printed",
+    )
+    run.add_argument("--certificate", type=Path, metavar="FILE", help="HTTPS by this certificate")
+    run.add_argument("--key", type=Path, metavar="FILE", help="its key")
     run.add_argument("--smtp", metavar="HOST:PORT", help="where mail is handed in (default: none)")
     run.add_argument("--mail-from", default="wharfinger@localhost", metavar="ADDRESS")
     run.set_defaults(run=run_portal)
@@ -127,6 +139,20 @@ def _config_of(args: argparse.Namespace, **more: Any) -> PortalConfig:
     return PortalConfig(home=args.home, node=args.node, database=args.database, **more)
 
 
+def _tls_files(args: argparse.Namespace) -> TlsFiles | None:
+    from portal.errors import HomeError
+    from portal.tls import TlsFiles, own_certificate
+
+    if args.certificate or args.key:
+        if args.tls or not (args.certificate and args.key):
+            raise HomeError("give --certificate and --key together, and not with --tls")
+        return TlsFiles(certificate=args.certificate, key=args.key)
+    if not args.tls:
+        return None
+    names = [*args.name, "localhost", "127.0.0.1"]
+    return own_certificate(args.home / "tls", names, datetime.now(UTC))
+
+
 def _mail_server(args: argparse.Namespace) -> MailServer | None:
     from portal.alerts.delivery import MailServer
     from portal.errors import HomeError
@@ -158,9 +184,16 @@ def run_portal(args: argparse.Namespace) -> int:
         listener = listen(args.host, args.port)
         # Passkeys want a name: an address in numbers cannot have any.
         address = address_of(listener).replace("127.0.0.1", "localhost").rstrip("/")
+        tls = _tls_files(args)
+        if tls is not None:
+            address = f"https://{(args.name or ['localhost'])[0]}:{listener.getsockname()[1]}"
         address = args.address.rstrip("/") if args.address else address
-        config = _config_of(args, address=address, mail=_mail_server(args))
+        config = _config_of(args, address=address, mail=_mail_server(args), tls=tls)
         print(f"pages at {address}/", flush=True)
+        if tls is not None and tls.authority is not None:
+            from portal.tls import fingerprint
+
+            print(f"phones: {address}/install  {fingerprint(tls.authority)}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             serve(config, listener)
         return EXIT_OK

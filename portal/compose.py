@@ -34,6 +34,7 @@ from portal.read.database import open_database, sqlite_url
 from portal.read.follower import Follower, clear_tables, make_tables
 from portal.read.organisations import id_of
 from portal.shell import make_shell
+from portal.tls import TlsFiles
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0
@@ -46,15 +47,16 @@ LOCK_NAME: Final = "portal.lock"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalConfig:
     """home: the portal's own folder. node: the chain machine's. database: the URL for everything,
-    or None for SQLite files in `home`. address: how people reach the pages.
+    or None for SQLite files in `home`. address: how people reach the pages. mail, tls: None for
+    none.
     """
 
     home: Path
     node: Path
     database: str | None = None
     address: str = "http://localhost"
-    secure: bool = False
     mail: MailServer | None = None
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,8 @@ def make_parts(config: PortalConfig, opened: Opened) -> tuple[Parts, Follower]:
         who=lambda request: who_asks(holder[0], request),
         trouble=lambda: follower.trouble,
         files=config.home / "files",
-        secure=config.secure,
+        secure=config.tls is not None,
+        authority=config.tls.authority if config.tls else None,
         address=config.address,
     )
     holder.append(parts)
@@ -175,6 +178,8 @@ def serve(config: PortalConfig, listener: socket.socket) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=1,  # a stream never ends by itself
+            ssl_certfile=config.tls.certificate if config.tls else None,
+            ssl_keyfile=config.tls.key if config.tls else None,
         )
         uvicorn.Server(settings).run(sockets=[listener])
     finally:

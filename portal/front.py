@@ -3,13 +3,14 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from portal.access import Role, SignedIn
 from portal.errors import MissingError
 from portal.parts import Parts
 from portal.shell import LANGUAGE_COOKIE
+from portal.tls import fingerprint
 from portal.words import LANGUAGES
 
 YEAR_S = 365 * 24 * 3600
@@ -67,5 +68,27 @@ def routes(parts: Parts) -> APIRouter:
     def health() -> Response:
         trouble = parts.trouble()
         return PlainTextResponse("ok\n" if trouble is None else "behind\n")
+
+    router.include_router(_install(parts))
+    return router
+
+
+def _install(parts: Parts) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/install")
+    def install(request: Request) -> Response:
+        if parts.authority is None:
+            raise MissingError
+        shown = fingerprint(parts.authority)
+        return parts.shell.render(request, "shell/install.html", fingerprint=shown)
+
+    @router.get("/install/authority.crt")
+    def authority() -> Response:
+        if parts.authority is None:
+            raise MissingError
+        kind = "application/x-x509-ca-cert"
+        headers = {"content-disposition": 'attachment; filename="wharfinger.crt"'}
+        return Response(parts.authority.read_bytes(), media_type=kind, headers=headers)
 
     return router

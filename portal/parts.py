@@ -35,7 +35,8 @@ class ChainDoor(Protocol):
 class Parts:
     """The portal's parts. read: the read model; office: what the portal itself holds (accounts,
     acknowledgements). clock_ms: UTC since 1970. who: the viewer of a request. trouble: why the read
-    model is behind, None while it is not. files: a folder for photos and the like.
+    model is behind, None while it is not. files: a folder for photos and the like. authority: the
+    certificate that phones install, where it is our own.
     """
 
     read: Engine
@@ -51,3 +52,4 @@ class Parts:
     files: Path
     secure: bool
     address: str
+    authority: Path | None = None

@@ -45,5 +45,6 @@ PARTS = (
         "chain",
         "four validators: transactions, heads, latency and proofs, beside CometBFT's kvstore",
     ),
+    Part("pages", "a month drawn, a live reading, 200 watching browsers"),
     Part("paths", "small paths of the ledger, beside what they cannot do without"),
 )
