@@ -64,7 +64,7 @@ def journey_of(
     feeds = sorted({c.feed for c in found})
     return Journey(
         span=span,
-        lines=tuple(queries.line(db, c, span, points_max=POINTS) for c in shown),
+        lines=tuple(queries.line(db, c, span, points_max=POINTS, share=len(shown)) for c in shown),
         limits=limits,
         gaps=tuple(gap for c in shown for gap in queries.gaps(db, c, span)),
         track=tuple(place for feed in feeds for place in queries.track(db, feed, span)),

@@ -15,7 +15,7 @@ from portal.read.readings import CHANNELS, GAPS, HOUR_US, HOURS, POSITIONS, READ
 
 US_PER_MS: Final = 1_000
 HOUR_MS: Final = HOUR_US // US_PER_MS
-EXACT_MAX: Final = 20_000  # readings that are read one by one for one line of a chart
+EXACT_MAX: Final = 20_000  # readings that are read one by one for one chart
 TRACK_MAX: Final = 2_000
 DEFAULT_INTERVAL_MS: Final = 60_000
 
@@ -109,10 +109,15 @@ def newest_ms(db: Connection, feeds: Iterable[str]) -> int | None:
     return None if newest is None else int(newest) // US_PER_MS
 
 
-def line(db: Connection, channel: Channel, span: Interval, *, points_max: int) -> Line:
-    """What is drawn of a channel between two moments, in at most about `points_max` points."""
+def line(
+    db: Connection, channel: Channel, span: Interval, *, points_max: int, share: int = 1
+) -> Line:
+    """What is drawn of a channel between two moments, in at most about `points_max` points.
+
+    share: how many lines are drawn together; readings that all of them may read are bounded.
+    """
     expected = (span.to_ms - span.from_ms) // max(1, channel.interval_ms)
-    if expected > EXACT_MAX:
+    if expected > EXACT_MAX // share:
         return _line_of_hours(db, channel, span)
     rows = _rows(db, channel, span)
     known = tuple(Point(at // US_PER_MS, milli) for at, milli, _, _ in rows)
