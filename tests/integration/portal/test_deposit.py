@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from consortium.life_cli import SocketDesk
 from ledger.canonical import decode, encode
 from ledger.hashing import sha256
 from logistics.deposit import decode_deposit
+from tests.fakes.chain_process import ChainProcess
 from tests.fakes.time_authority import TimeAuthority
 from tests.unit.ledger.feed_builder import good_scene
 
@@ -133,6 +135,32 @@ def test_the_report_names_the_files_digest_and_is_the_same_for_the_same_moment(
     assert "PROVEN:probe" in told
     assert "已证明" in told
     assert "Whatthisdoesnotprove" in told
+
+
+def test_the_chain_knows_who_laid_it_down_and_who_looked(laid: Path, tmp_path: Path) -> None:
+    chain = ChainProcess(tmp_path / "chain").found().start()
+    try:
+        page = tmp_path / "verify.html"
+        assert 0 == wharf("portal", "verifier", "-o", page).returncode
+        home = ("--home", chain.home)
+        unknown = wharf("deposit", "access", laid, "shown", *home)
+        assert 64 == unknown.returncode
+        assert "nothing with this digest was deposited" in unknown.stderr
+        for words in (
+            ("register", laid),
+            ("access", laid, "exported"),
+            ("access", laid, "verified"),
+            ("register", page, "--as", "verifier"),
+        ):
+            answer = wharf("deposit", *words, *home)
+            assert 0 == answer.returncode, answer.stderr
+        rows = SocketDesk(chain.home).rows("deposit")
+        digests = {sha256(path.read_bytes()): what for path, what in ((laid, 1), (page, 2))}
+        assert digests == {key[1]: value[1] for key, value in rows}
+        ((_, counted),) = SocketDesk(chain.home).rows("accesses")
+        assert 2 == counted[0]
+    finally:
+        chain.stop()
 
 
 def test_what_is_no_proof_is_an_error_that_names_the_mend(tmp_path: Path) -> None:
