@@ -40,6 +40,7 @@ PARTS = (
     Part("slow_disk", "the same work with 5 ms more a sync, beside SQLite"),
     Part("written", "bytes written in groups of 10, beside SQLite"),
     Part("stored", "bytes that a reading takes for ever, beside what came in"),
+    Part("judging", "a verdict on three weeks of twenty probes, beside hashing its evidence"),
     Part("verifying", "a block and a proof checked, beside single signatures"),
     Part(
         "chain",
