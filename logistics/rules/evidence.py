@@ -254,7 +254,7 @@ class _Part:
         numbers, band, trace = numbers_of(block.summary), self._ask.band, growing.described
         if band is None or numbers is None or growing.unsettled or trace.interval_ms is None:
             return False
-        low, high, last = numbers
+        low, high, _ = numbers
         begin_ms, end_ms = block.period_ms
         # As many readings as were due, less one gap: a longer silence cannot hide among them.
         if block.summary.count * trace.interval_ms < end_ms - begin_ms - self._ask.gap_ms:
@@ -264,7 +264,7 @@ class _Part:
         notes = {Note.READINGS: block.summary.count}
         if trace.calibration is None:
             notes[Note.NEVER_CALIBRATED] = block.summary.count
-        growing.add([Plain(begin_ms, end_ms, low, high)], notes, unsettled=not band.settled(last))
+        growing.add([Plain(begin_ms, end_ms, low, high)], notes, unsettled=False)
         return True
 
     def _take_raw(self, block: "_Block", growing: Growing, entries: Sequence[Entry]) -> None:

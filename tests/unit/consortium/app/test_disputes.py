@@ -173,12 +173,35 @@ def later_start(part: FeedPart) -> FeedPart:
     return replace(part, first_height=1)
 
 
+def other_path(part: FeedPart) -> FeedPart:
+    first, *rest = part.header_path
+    return replace(part, header_path=(bytes(32), *rest) if first else ())
+
+
+def twice_the_leaf(part: FeedPart) -> FeedPart:
+    return replace(part, leaves=(*part.leaves, part.leaves[-1]))
+
+
 @pytest.mark.parametrize(
     "lie",
-    [drop_header, drop_leaf, swap_leaves, flip_bit, drop_run, other_slot, both_slots, later_start],
+    [
+        drop_header,
+        drop_leaf,
+        swap_leaves,
+        flip_bit,
+        drop_run,
+        other_slot,
+        both_slots,
+        later_start,
+        other_path,
+        twice_the_leaf,
+    ],
     ids=lambda lie: lie.__name__,
 )
-def test_evidence_that_was_tampered_with_is_refused(lie: Callable[[FeedPart], FeedPart]) -> None:
+def test_evidence_that_was_tampered_with_is_refused(
+    lie: Callable[[FeedPart], FeedPart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "BLOCKS_AT_ONCE", 8)
     trip = Trip(probes=2)
     for count in range(120):
         trip.read([WARM if 50 < count < 100 else COLD, COLD])
@@ -191,9 +214,30 @@ def test_evidence_that_was_tampered_with_is_refused(lie: Callable[[FeedPart], Fe
     assert made.anchor() == Code.ACCEPTED
     made.opened()
     assert made.open_case() == Code.ACCEPTED
-    (part,) = made.parts()
+    part, *_ = made.parts()
     assert part.slots == (probe_slot(0),)
     assert made.give(lie(part)) == Code.EVIDENCE_WRONG
+    assert made.give(part) == Code.ACCEPTED
+
+
+def test_leaves_that_nobody_needs_are_refused() -> None:
+    """Another device's readings, proven and all, do not come onto the chain by the way."""
+    trip = Trip(probes=2)
+    trip.drive([COLD] * 60)
+    made = Agreement(trip)
+    assert made.register() == Code.ACCEPTED
+    assert made.bind(FROM_MS, START_MS + trip.clock.now_ms, devices=["probe-0"]) == Code.ACCEPTED
+    made.until(START_MS + trip.clock.now_ms + MINUTE_MS)
+    assert made.anchor() == Code.ACCEPTED
+    made.opened()
+    assert made.open_case() == Code.ACCEPTED
+    (part,) = made.parts()
+    wanted = gathering.Wanted(
+        head=trip.head(), base=None, slots=trip.slots, band=None, gap_ms=900_000,
+        from_ms=0, to_ms=1 << 60,
+    )  # fmt: skip  # all of it
+    (both,) = gathering.gather(trip, wanted)
+    assert made.give(replace(both, slots=part.slots)) == Code.EVIDENCE_WRONG
     assert made.give(part) == Code.ACCEPTED
 
 
@@ -271,6 +315,47 @@ def test_no_cutting_of_blocks_or_evidence_changes_what_an_excursion_comes_to(
     assert (verdict.outcome, verdict.amount) == (Outcome.BROKEN, 15_000)
 
 
+@pytest.mark.parametrize("every", [1, 5, 7, 10, 65])
+def test_an_excursion_that_hysteresis_carries_into_the_next_block_is_counted_there(
+    every: int,
+) -> None:
+    """3.9 °C is within the limit and yet no end of what began above it."""
+    verdict = agreement([COLD] * 30 + [WARM] * 5 + [3_900] * 40 + [COLD] * 30, every=every).judged()
+    assert facts_of(verdict)["warm_longest_ms"] == 45 * MINUTE_MS
+
+
+def test_a_wider_proof_gives_the_same_bytes() -> None:
+    """Bound in time the evidence begins shortly before; bound late, with the feed's beginning."""
+    verdicts = []
+    for is_late in (False, True):
+        trip = Trip()
+        trip.drive([WARM] * 60)
+        for _ in range(10):
+            trip.read([COLD], flags=FLAG_SUSPECT)
+        trip.drive([COLD] * 60)
+        made = Agreement(trip)
+        begin_ms = START_MS + trip.clock.now_ms + 20 * MINUTE_MS
+        made.until(START_MS + trip.clock.now_ms)
+        assert made.register() == Code.ACCEPTED
+        if not is_late:
+            assert made.anchor() == Code.ACCEPTED
+        trip.drive([COLD] * 120)
+        end_ms = START_MS + trip.clock.now_ms
+        if is_late:
+            made.until(end_ms + MINUTE_MS)
+            assert made.anchor() == Code.ACCEPTED
+        assert made.bind(begin_ms, end_ms) == Code.ACCEPTED
+        trip.drive([WARM] * 60)
+        made.until(START_MS + trip.clock.now_ms + MINUTE_MS)
+        assert made.anchor() == Code.ACCEPTED
+        made.opened()
+        assert made.open_case() == Code.ACCEPTED
+        first_heights = [part.first_height for part in made.parts()]
+        assert (first_heights[0] == 0) == is_late
+        verdicts.append(made.judged().encode())
+    assert verdicts[0] == verdicts[1]
+
+
 def test_more_evidence_than_is_needed_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     short = agreement(warm_trip()).judged().encode()
     monkeypatch.setattr("tests.fakes.agreement.band_of", lambda _: None)
@@ -294,15 +379,16 @@ def test_a_clock_that_is_shifted_within_a_boot_is_no_evidence() -> None:
 
 
 def test_a_clock_ahead_of_the_chain_is_no_evidence() -> None:
+    """A new boot's clock has nothing of its own to be compared with but the chain's time."""
     trip = Trip()
     trip.drive([COLD] * 60)
-    made_until = trip.clock.now_ms
-    trip.clock.boot, trip.clock.shift_ms = 2, 7 * 3_600_000
-    trip.drive([COLD] * 60)
+    trip.clock.boot, trip.clock.shift_ms = 2, 2 * 3_600_000
+    trip.drive([WARM] * 60)
     made = Agreement(trip)
-    made.ready(FROM_MS, START_MS + made_until + 60 * MINUTE_MS)
+    made.ready(FROM_MS, START_MS + trip.clock.now_ms)
     verdict = made.judged()
     assert verdict.outcome == Outcome.NO_EVIDENCE
+    assert named(verdict)[Problem.CLOCK] == 60 * MINUTE_MS
 
 
 @pytest.mark.parametrize("quality", [0, 1])
