@@ -179,8 +179,8 @@ class ClientDoor:
         await self._client.aclose()
 
 
-def open_door(peer: PeerConfig) -> ClientDoor:
-    """The door to a configured machine; raises ConfigError where its certificate cannot be read."""
+def open_door(peer: PeerConfig, kind: type[ClientDoor] = ClientDoor) -> ClientDoor:
+    """The door to a machine or neighbour; raises ConfigError without its certificate."""
     try:
         pem = peer.certificate.read_bytes()
     except OSError as error:
@@ -191,4 +191,4 @@ def open_door(peer: PeerConfig) -> ClientDoor:
     except ConsortiumError as error:
         raise ConfigError(peer.certificate, None, "certificate", str(error)) from error
     client = ChainClient(peer.address, certificate_pem=pem, certificate_sha256=digest)
-    return ClientDoor(client, digest)
+    return kind(client, digest)

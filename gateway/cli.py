@@ -182,7 +182,12 @@ async def run_gateway(config: GatewayConfig) -> bool:
     doors = open_doors(config.peers)
     opened = open_gateway(config, doors)
     try:
-        return await _serve(config, opened, stop)
+        if not config.neighbours:
+            return await _serve(config, opened, stop)
+        from gateway.neighbours import Neighbourhood  # gRPC, where it is needed
+
+        async with Neighbourhood(config, opened.parts):
+            return await _serve(config, opened, stop)
     finally:
         opened.close()
         for door in doors:

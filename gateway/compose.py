@@ -74,12 +74,12 @@ class Opened:
     """A gateway with its files open; `close` lets go of them."""
 
     def __init__(self, gateway: Gateway, parts: Parts) -> None:
-        self.gateway, self._parts = gateway, parts
+        self.gateway, self.parts = gateway, parts
 
     def close(self) -> None:
         """Closes journal and store."""
-        self._parts.intake.close()
-        self._parts.store.close()
+        self.parts.intake.close()
+        self.parts.store.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,8 +194,9 @@ def _opened(config: GatewayConfig, doors: Sequence[Door], disk: _Recovered) -> O
         cutter.hold()
         signer.hold(behind)
     parts = _parts(
-        config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer, alarms=alarms
-    )
+        config, disk, doors=doors, maker=maker, cutter=cutter, signer=signer, alarms=alarms,
+        passport=passport,
+    )  # fmt: skip  # one call
     return Opened(Gateway(parts), parts)
 
 
@@ -230,6 +231,7 @@ def _parts(
     cutter: Cutter,
     signer: HeadSigner,
     alarms: AlarmBoard,
+    passport: Passport,
 ) -> Parts:
     feed = (disk.identity.feed_id, 0)
     again = asyncio.Event()
@@ -245,6 +247,7 @@ def _parts(
         intake=cutter.intake,
         cutter=cutter,
         signer=signer,
+        passport=passport,
         open_signer=lambda: _open_signer(config, disk.identity),
         mqtt=_mqtt(config, disk.clock),
         serial_specs=[d.spec for d in config.devices if not d.spec.source.startswith("mqtt:")],

@@ -17,6 +17,7 @@ from gateway.alarms import LIMIT_EXPONENT, AlarmRule
 from gateway.config_table import Table, hex_bytes, line_of
 from gateway.edge_config import EdgeConfig, parse_edge
 from gateway.errors import ConfigError
+from gateway.neighbour_config import NeighbourConfig, RelayConfig, parse_neighbours, parse_relay
 from gateway.retention import RetentionPolicy
 from logistics.errors import NumberError
 from logistics.health import SECONDS_MAX
@@ -26,7 +27,9 @@ READERS_MIN: Final = 2
 READER_KEY_BYTES: Final = 32
 AUDIENCE_MAX: Final = 65_535
 # What a configuration from elsewhere may not say: it could cut the box off from its own feed.
-OWN_TABLES: Final = frozenset({"gateway", "key", "status", "consortium", "site"})
+OWN_TABLES: Final = frozenset(
+    {"gateway", "key", "status", "consortium", "site", "relay", "neighbour"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +145,13 @@ class GatewayConfig:
     origin: Origin = Origin()
     alarms: tuple[AlarmRule, ...] = ()
     disk: DiskConfig = DiskConfig()
+    relay: RelayConfig = field(default_factory=RelayConfig)
+    neighbours: tuple[NeighbourConfig, ...] = ()
 
 
 _TABLES: Final = (
     "alarm", "audience", "broker", "consortium", "device", "disk", "gateway", "key",
-    "plausible", "retention", "seal", "site", "status", "zone",
+    "neighbour", "plausible", "relay", "retention", "seal", "site", "status", "zone",
 )  # fmt: skip  # names, not rows
 
 
@@ -273,6 +278,8 @@ class _Reader:
             devices=devices,
             alarms=self._alarms(ids),
             disk=self._disk(),
+            relay=parse_relay(self._table("relay")),
+            neighbours=parse_neighbours(self._rows("neighbour"), self._path.parent),
         )
         main.done()
         key.done()

@@ -18,6 +18,7 @@ from gateway.clock import TimeModel
 from gateway.device_records import DeviceRecords, RecordsDoor
 from gateway.entry_maker import EntryMaker
 from gateway.intake import Intake
+from gateway.passport import Passport
 from gateway.retention import Keeper, Witness
 from gateway.sealing import Cutter, HeadSigner, OpenSigner
 from gateway.site_keeper import ConfigurationDoor, SiteKeeper
@@ -63,6 +64,7 @@ class Parts:
     intake: Intake
     cutter: Cutter
     signer: HeadSigner
+    passport: Passport
     open_signer: OpenSigner
     mqtt: MqttBridge | None
     serial_specs: Sequence[DeviceSpec]

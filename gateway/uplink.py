@@ -7,7 +7,7 @@ Nothing is handed over and forgotten: the store stays the queue, so what a peer 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -104,7 +104,10 @@ class Uplink:
     ) -> None:
         self._door, self._store, self._feed = door, store, feed
         self._genesis_sha256, self._blocks_here, self._behind = genesis_sha256, blocks_here, behind
-        self._on_notice, self._pace = on_notice, pace
+        self._on_notice, self.pace = on_notice, pace
+        # Feeds of neighbours that are carried behind the own one, and what the peer holds of them.
+        self.others: Callable[[], Sequence[FeedName]] = tuple
+        self.on_others: Callable[[FeedName, int], None] = lambda *_: None
         self.progress = Progress()
         self.changed = asyncio.Event()
         self.first_word = asyncio.Event()
@@ -124,7 +127,7 @@ class Uplink:
             await self._anchored.wait()
 
     async def _for_ever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        pace = self._pace
+        pace = self.pace
         delay_s = pace.retry_s_min
         while True:
             try:
@@ -136,7 +139,7 @@ class Uplink:
             await asyncio.sleep(delay_s * pace.spread())
 
     async def _carry(self) -> None:
-        sender = FeedSender(StoreSource(self._store, [self._feed]))
+        sender = FeedSender(StoreSource(self._store, [self._feed, *self.others()]))
         async with self._door.gossip() as peer:
             self.progress.connected = True
             _log.info("uplink_connected")
@@ -176,6 +179,7 @@ class Uplink:
             held = sender.held_by_peer.get(self._feed)
             if held is not None:
                 self._judge_peer(held[0])
+            self._look_at_others(sender)
             for _, _, text in sender.refusals:
                 self.progress.refusals = [*self.progress.refusals[-9:], text]
                 _log.warning("uplink_refused text=%s", text)
@@ -185,6 +189,17 @@ class Uplink:
                 # Not enrolled yet, most often: the connection is made anew after a while.
                 raise ChainUnavailableError(sender.refusals[-1][2])
             self.changed.set()
+
+    def _look_at_others(self, sender: FeedSender) -> None:
+        """What a peer says of a neighbour's feed never breaks off the own one."""
+        own = self._feed[0]
+        for feed_id, _, text in sender.refusals:
+            if feed_id not in (own, b""):
+                _log.warning("neighbour_refused feed=%s text=%s", feed_id.hex()[:8], text)
+        sender.refusals[:] = [row for row in sender.refusals if row[0] in (own, b"")]
+        for feed, (blocks, _) in sender.held_by_peer.items():
+            if feed[0] != own:
+                self.on_others(feed, blocks)
 
     def _judge_peer(self, blocks_there: int) -> None:
         """A peer that holds more of our feed than we do: this store is an old copy of itself."""
@@ -212,7 +227,7 @@ class Uplink:
             if head is not None and (head.claim.height >= wanted or not opened_all):
                 await self._ask(min(wanted, head.claim.height))
             settled = head is None or head.claim.height < self.progress.anchored_height + 1
-            pace = self._pace
+            pace = self.pace
             await asyncio.sleep(pace.opened_poll_s if settled else pace.anchor_poll_s)
 
     async def _look_ahead(self) -> None:

@@ -104,7 +104,7 @@ class Session:
     """A gateway that accepts readings; blocks and heads are made when asked."""
 
     def __init__(self, opened: Opened, note: Note) -> None:
-        self.opened, self.parts, self._note = opened, opened._parts, note
+        self.opened, self.parts, self._note = opened, opened.parts, note
         self.intake = asyncio.create_task(self.parts.intake.run())
 
     def message(self, value: int) -> Arrival:

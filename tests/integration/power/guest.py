@@ -88,7 +88,7 @@ class Taking:
     """Readings go in by groups; the next group follows when one is acknowledged."""
 
     def __init__(self, opened: Opened, held: Held, witness: Witness | None) -> None:
-        self.parts, self._witness = opened._parts, witness
+        self.parts, self._witness = opened.parts, witness
         self._first = max(held.values, default=-1) + 1
         self._signed = max(held.heads, default=-1)
         self._done = asyncio.Event()
@@ -154,7 +154,7 @@ async def live(*, witnessed: bool) -> None:
         doors = [Witness(WITNESS, PublicKey(identity.alg, identity.spki))]
     found = differences(config.data_dir)
     opened = open_gateway(config, doors)
-    there = held(opened._parts)
+    there = held(opened.parts)
     what = {
         "count": len(there.values),
         "twice": sum(1 for number in there.values.values() if number > 1),
@@ -163,14 +163,14 @@ async def live(*, witnessed: bool) -> None:
         "report": opened.gateway.report(),
     }
     say("held", json.dumps(what))
-    opened._parts = replace(opened._parts, mqtt=None)
-    opened.gateway._parts = opened._parts
+    opened.parts = replace(opened.parts, mqtt=None)
+    opened.gateway._parts = opened.parts
     async with asyncio.TaskGroup() as group:
         group.create_task(opened.gateway.run(asyncio.Event()))
         if witnessed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(10):
-                    await opened._parts.uplinks[0].first_word.wait()
+                    await opened.parts.uplinks[0].first_word.wait()
             say("state", json.dumps(opened.gateway.report()))
         group.create_task(Taking(opened, there, doors[0] if doors else None).run())
 

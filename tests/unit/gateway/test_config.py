@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from consortium.enrolment import EnrolmentCode, encode_enrolment
 from firmware_bridge.devices import DeviceSpec
 from firmware_bridge.driver_registry import driver_names
 from gateway.alarms import AlarmRule
@@ -22,9 +23,11 @@ from gateway.config import (
 )
 from gateway.edge_config import EdgeConfig
 from gateway.errors import ConfigError
+from gateway.neighbour_config import NeighbourConfig, RelayConfig
 from gateway.plausibility import Limits
 from gateway.retention import RetentionPolicy
 from gateway.zones import Zone
+from tests.fakes.gateway_parts import MemorySigner
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "formats" / "gateway-config.md"
 PATH = Path("/etc/wharf/gateway.toml")
@@ -37,6 +40,17 @@ data_dir = "data"
 [key]
 uri = "pkcs11:token=wharf"
 """
+KEY = MemorySigner("truck")
+CODE = encode_enrolment(
+    EnrolmentCode(
+        feed_id=b"f" * 16,
+        alg=KEY.alg,
+        spki=KEY.public_key_der(),
+        genesis_leaf=bytes(20),
+        gateway_name="truck",
+        party_name="Cold Store Ltd",
+    )
+)
 WHOLE = f"""\
 [gateway]
 name = "cold-room"
@@ -140,6 +154,15 @@ neighbours = ["probe/temperature"]
 speed_mm_s = 30000
 jump_mm = 1000
 clock_ms = 5000
+
+[relay]
+listen = "0.0.0.0:7412"
+quota_mb = 12
+
+[[neighbour]]
+code = "{CODE}"
+address = "10.0.0.7:7412"
+certificate = "truck.pem"
 """
 
 
@@ -217,6 +240,16 @@ def test_every_key_is_read_into_its_place() -> None:
                 settle_s=30,
             )
             for above, limit_milli in ((True, 8_000), (False, -500))
+        ),
+        relay=RelayConfig(listen="0.0.0.0:7412", quota_mb=12),
+        neighbours=(
+            NeighbourConfig(
+                feed_id=b"f" * 16,
+                key=KEY.public,
+                name="truck",
+                address="10.0.0.7:7412",
+                certificate=Path("/etc/wharf/truck.pem"),
+            ),
         ),
         disk=DiskConfig(endurance_gb=5_000, years_min=4),
         edge=EdgeConfig(
@@ -459,6 +492,19 @@ def known_keys(table: str) -> set[str]:
     header = f"[[{table}]]" if f"[[{table}]]" in WHOLE else f"[{table}]"
     error = refused(WHOLE.replace(f"{header}\n", f"{header}\nhumbug = 1\n", 1))
     return set(error.mend.partition("known are ")[2].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        (CODE, CODE[:-3] + "AAA", "code"),
+        ('certificate = "truck.pem"\n', "", "certificate"),
+        ('address = "10.0.0.7:7412"\n', "", "certificate"),
+        ("quota_mb = 12", "quota_mb = 0", "quota_mb"),
+    ],
+)
+def test_a_neighbour_is_written_down_whole(old: str, new: str, key: str) -> None:
+    assert key == refused(WHOLE.replace(old, new)).field
 
 
 def test_the_page_holds_every_table_and_key_and_no_other() -> None:
