@@ -233,8 +233,7 @@ def _parts(
     alarms: AlarmBoard,
     passport: Passport,
 ) -> Parts:
-    feed = (disk.identity.feed_id, 0)
-    again = asyncio.Event()
+    feed, again = (disk.identity.feed_id, 0), asyncio.Event()
     site = _site(config, disk, maker=maker, intake=cutter.intake, signer=signer, again=again)
     return Parts(
         name=config.name,

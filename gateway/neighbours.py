@@ -94,7 +94,7 @@ def let_go(txn: Transaction, feed: FeedName, below: int) -> int:
     if end > start:
         put_value(txn, _mark("let-go", feed), end)
         put_value(txn, _mark("carried", feed), max(0, carried_bytes(txn, feed) - size))
-    return end
+    return max(start, end)
 
 
 class NeighbourDoor(ClientDoor):
