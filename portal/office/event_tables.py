@@ -41,6 +41,7 @@ TERMS: Final = Table(
     Column("kind", Text, primary_key=True),
     Column("value", Text, primary_key=True),
     Index("epcis_terms_by_value", "value", "kind", "seq"),
+    Index("epcis_terms_by_kind", "kind", "seq"),
 )
 EDGES: Final = Table(
     "epcis_edges",

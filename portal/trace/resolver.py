@@ -7,7 +7,7 @@ often, and needs neither session nor form. Source: GS1-Conformant Resolver Stand
 import json
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,6 +40,16 @@ _CORS: Final = (
     (b"vary", b"Accept, Accept-Language"),
 )
 _JSON: Final = b"application/json"
+
+# Made once: a resolver asks the same three things of every code that is scanned.
+_LINKS_OF: Final = select(LINKS).where(LINKS.c.thing == bindparam("thing"))
+_SHOWN: Final = (
+    select(TERMS.c.seq)
+    .join(EVENTS, EVENTS.c.seq == TERMS.c.seq)
+    .where(TERMS.c.value == bindparam("thing"), EVENTS.c.for_consumers == 1)
+    .limit(1)
+)
+_CLAIMED: Final = select(THINGS.c.chain_id).where(THINGS.c.chain_id == bindparam("chain_id"))
 
 
 class LinkDesk:
@@ -80,10 +90,8 @@ class LinkDesk:
 
     def _links(self, key: ItemKey) -> list[Target]:
         with self._parts.office.connect() as db:
-            rows = db.execute(select(LINKS).where(LINKS.c.thing == key.uri)).all()
-            said = select(TERMS.c.seq).join(EVENTS, EVENTS.c.seq == TERMS.c.seq)
-            shown = said.where(TERMS.c.value == key.uri, EVENTS.c.for_consumers == 1).limit(1)
-            is_known = db.execute(shown).first() is not None
+            rows = db.execute(_LINKS_OF, {"thing": key.uri}).all()
+            is_known = db.execute(_SHOWN, {"thing": key.uri}).first() is not None
         own = [
             Target(
                 link_type=row.link_type,
@@ -96,8 +104,9 @@ class LinkDesk:
         ]
         if not is_known and not own:
             with self._parts.read.connect() as db:
-                claimed = select(THINGS.c.chain_id).where(THINGS.c.chain_id == key.chain_id.hex())
-                is_known = db.execute(claimed).first() is not None
+                is_known = (
+                    db.execute(_CLAIMED, {"chain_id": key.chain_id.hex()}).first() is not None
+                )
         return [*self._pages(key), *own] if is_known or own else []
 
     def _pages(self, key: ItemKey) -> list[Target]:

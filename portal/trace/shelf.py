@@ -23,7 +23,7 @@ from logistics.epcis.document import CapturedEvent, Document
 from logistics.epcis.event_hash import hash_bytes
 from logistics.epcis.event_view import EventView, time_text, view
 from logistics.epcis.query import EventQuery
-from logistics.epcis.vocabulary import CONTEXT
+from logistics.epcis.vocabulary import CONTEXT, SOURCES
 from logistics.trace.commitment import SALT_BYTES, commitment_of
 from portal.access import Viewer
 from portal.office.event_tables import EDGES, EVENTS, GRANTS, TERMS
@@ -33,6 +33,7 @@ from portal.read.tables import add_new, writing
 LOOK_UP_AT_ONCE: Final = 500
 EVENTS_OF_THING_MAX: Final = 4_000
 HOLDERS_MAX: Final = 64
+_HANDED: Final = tuple(f"destination:{word}" for word in sorted(SOURCES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,24 +173,21 @@ class EventShelf:
 
     def receivers(self, viewer: Viewer, things: set[str]) -> set[str]:
         """Who was handed any of these things: parties and places of destinations."""
-        found: set[str] = set()
-        listed = sorted(things)
+        named, handed = TERMS.alias("named"), TERMS.alias("handed")
+        chosen = (
+            select(handed.c.value, named.c.value)
+            .join(EVENTS, EVENTS.c.seq == handed.c.seq)
+            .join(named, named.c.seq == handed.c.seq)
+            .where(
+                EVENTS.c.organisation == viewer.organisation,
+                EVENTS.c.is_error == 0,
+                handed.c.kind.in_(_HANDED),
+                named.c.kind.in_(("epc", "class", "output", "output_class", "parent")),
+            )
+        )
+        # Events that hand something over are few beside the things that a recall may reach.
         with self._engine.connect() as db:
-            for first in range(0, len(listed), LOOK_UP_AT_ONCE):
-                part = listed[first : first + LOOK_UP_AT_ONCE]
-                named = select(TERMS.c.seq).where(TERMS.c.value.in_(part))
-                rows = db.execute(
-                    select(TERMS.c.value)
-                    .join(EVENTS, EVENTS.c.seq == TERMS.c.seq)
-                    .where(
-                        EVENTS.c.organisation == viewer.organisation,
-                        EVENTS.c.is_error == 0,
-                        TERMS.c.kind.like("destination:%"),
-                        TERMS.c.seq.in_(named),
-                    )
-                )
-                found |= {row[0] for row in rows}
-        return found
+            return {row[0] for row in db.execute(chosen) if row[1] in things}
 
     def waiting(self, organisation: str, limit: int) -> list[tuple[int, bytes]]:
         """(row, commitment) of events that are not on the chain yet."""
