@@ -191,7 +191,9 @@ class Box:
             "-M virt -cpu cortex-a72 -smp 2 -m 1024 -accel tcg,thread=multi -nographic -nodefaults "
             "-no-reboot -serial stdio -net none"
         )
-        append = "console=ttyAMA0 quiet panic=1 systemd.show_status=0"
+        # A login on the console would hang up on whoever writes there.
+        append = "console=ttyAMA0 quiet panic=1 systemd.show_status=0 "
+        append += "systemd.mask=serial-getty@ttyAMA0.service"
         command = [program, *options.split(), "-kernel", str(self.parts.kernel)]
         command += ["-initrd", str(self.parts.initrd), "-append", append]
         drives = (f"file={self.disk},format=raw", f"file={self.payload},format=raw,read-only=on")

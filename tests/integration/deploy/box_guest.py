@@ -180,7 +180,8 @@ def main() -> None:
         tell("end", "well")
     except (NotSoError, OSError, ValueError, subprocess.SubprocessError) as error:
         tell("end", str(error)[-3000:])
-    run("systemctl", "poweroff", "--no-block")
+    finally:
+        run("systemctl", "poweroff", "--no-block")
 
 
 if __name__ == "__main__":
