@@ -32,6 +32,7 @@ from ledger.opening import OpenedRun, check_continues
 from ledger.signing import PublicKey
 from ledger.store import Store, Transaction
 from ledger.store_exchange import StoreSink
+from logistics.summary_claims import slot_with_wrong_claim
 
 _log = logging.getLogger(__name__)
 OPEN_BATCH: Final = 64
@@ -277,6 +278,10 @@ class FeedRoom:
             _log.error("run_bad height=%d audience=%d error=%s", height, audience, error)
             return OPENED_BAD
         self._last[feed, audience] = opened
+        wrong = slot_with_wrong_claim(opened)
+        if wrong is not None:
+            _log.error("summary_wrong height=%d audience=%d slot=%d", height, audience, wrong)
+            return OPENED_BAD
         self._on_opened(opened)
         return OPENED_OK
 

@@ -142,6 +142,20 @@ async def test_only_runs_of_others_that_were_opened_are_stated_as_good(tmp_path:
         assert [header.digest for header in FEED.headers[1:]] == [row[4] for row in rows]
 
 
+async def test_a_summary_that_is_not_its_readings_is_stated_as_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "consortium.feeds.slot_with_wrong_claim",
+        lambda opened: 1 if (opened.header.height, opened.audience) == (2, 1) else None,
+    )
+    async with machine(tmp_path, FEED) as here:
+        here.grant(FEED, 1)
+        given = await here.open_all()
+        assert (2, 1) not in given
+        assert [(height, 1, height != 2) for height in range(1, 5)] == await here.opened()
+
+
 async def test_without_a_key_only_the_public_runs_are_opened_and_nothing_is_stated(
     tmp_path: Path,
 ) -> None:
