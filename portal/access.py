@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Select, select
 from starlette.concurrency import run_in_threadpool
 
 from portal.errors import ForbiddenError, SignInNeededError
+from portal.read.consignments import CONSIGNMENTS, GRANTS, LEGS
 from portal.read.gateways import GATEWAYS
 
 
@@ -156,3 +157,17 @@ def owned(viewer: Viewer, columns: Iterable[ColumnElement[str]]) -> ColumnElemen
     for column in rest:
         condition |= column == viewer.organisation
     return condition
+
+
+def visible_consignments(viewer: Viewer, now_ms: int) -> ColumnElement[bool]:
+    """True for consignments in which the viewer's organisation takes part, as owner, consignee or
+    carrier that accepted its leg, or that a grant shows to it now.
+    """
+    own, leg, grant = CONSIGNMENTS.c, LEGS.c, GRANTS.c
+    carried = select(leg.consignment).where(leg.carrier == viewer.organisation, leg.accepted == 1)
+    shown = select(grant.consignment).where(
+        grant.organisation == viewer.organisation,
+        grant.from_ms <= now_ms,
+        grant.to_ms.is_(None) | (grant.to_ms > now_ms),
+    )
+    return owned(viewer, [own.owner, own.consignee]) | own.id.in_(carried) | own.id.in_(shown)

@@ -15,6 +15,7 @@ from portal import front
 from portal.access import Role, guard
 from portal.accounts import pages as accounts
 from portal.alerts import pages as alerts
+from portal.consignments import pages as consignments
 from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
 from portal.parts import Parts
@@ -31,6 +32,7 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     front.routes,
     accounts.routes,
     warehouse.routes,
+    consignments.routes,
     alerts.routes,
     journey.routes,
     epcis_api.routes,
@@ -38,10 +40,11 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     owner.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
-TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "alerts", "journey", "trace")
+TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "consignments", "alerts", "journey", "trace")
 # What stands at the top of every page, for whom.
 MENU: Final = (
     ("shell.warehouse", "/warehouse", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
+    ("consignments.title", "/consignments", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("alerts.title", "/alerts", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("journey.sensors", "/sensors", (Role.WAREHOUSE, Role.MANAGER, Role.AUDITOR)),
     ("shell.people", "/people", (Role.ADMIN,)),

@@ -56,7 +56,7 @@ def _kinetic(journey: Journey) -> int | None:
         for line in journey.lines
         for stretch in held(
             [Sample(point.at_ms, point.milli) for point in line.known],
-            to_ms=journey.span.to_ms,
+            to_ms=line.span.to_ms,
             gap_ms=line.hold_ms,
         )
     ]
@@ -68,14 +68,14 @@ def _kinetic(journey: Journey) -> int | None:
 
 def spells_of(journey: Journey, line: Line) -> list[Spell]:
     """The line's spells outside the journey's limits."""
-    return spells(line.known, journey.limits, hold_ms=line.hold_ms, end_ms=journey.span.to_ms)
+    return spells(line.known, journey.limits, hold_ms=line.hold_ms, end_ms=line.span.to_ms)
 
 
 def account_of(journey: Journey) -> Account:
     """The journey in a few numbers, over all its lines."""
     values = [point.milli for line in journey.lines for point in line.known]
     found = [spell for line in journey.lines for spell in spells_of(journey, line)]
-    quiet = [gap for line in journey.lines for gap in silences_of(journey, line)]
+    quiet = [gap for line in journey.lines for gap in silences_of(line)]
     return Account(
         least_milli=min(values, default=None),
         greatest_milli=max(values, default=None),
@@ -88,9 +88,9 @@ def account_of(journey: Journey) -> Account:
     )
 
 
-def silences_of(journey: Journey, line: Line) -> list[Interval]:
+def silences_of(line: Line) -> list[Interval]:
     """Where the line has nothing to draw: hatched, never bridged."""
-    span = journey.span
+    span = line.span
     whole = silences(line.known, hold_ms=line.hold_ms, from_ms=span.from_ms, to_ms=span.to_ms)
     return sorted([*whole, *line.thin], key=lambda gap: gap.from_ms)
 
@@ -119,7 +119,7 @@ def _line(journey: Journey, line: Line) -> dict[str, Any]:
         "t": [point.at_ms for point in line.points],
         "v": [point.milli for point in line.points],
         "spells": [[s.from_ms, s.to_ms, s.side.value, s.extreme_milli] for s in found],
-        "silences": _intervals(silences_of(journey, line)),
+        "silences": _intervals(silences_of(line)),
         "marks": [list(mark) for mark in line.marks],
     }
 

@@ -48,6 +48,7 @@ class Line:
     """
 
     channel: Channel
+    span: Interval
     points: tuple[Point, ...]
     known: tuple[Point, ...]
     hold_ms: int
@@ -76,6 +77,19 @@ def channels(db: Connection, viewer: Viewer, *, quantity: str | None = None) -> 
     )
     if quantity is not None:
         query = query.where(CHANNELS.c.quantity == quantity)
+    return [_channel(row) for row in db.execute(query).mappings()]
+
+
+def channels_of(db: Connection, organisation: str, devices: Iterable[str]) -> list[Channel]:
+    """The channels of these devices at an organisation's gateways, whoever looks: for callers that
+    have decided which interval of them may be seen.
+    """
+    query = (
+        select(CHANNELS, GATEWAYS.c.name, GATEWAYS.c.anchored_height)
+        .join(GATEWAYS, GATEWAYS.c.feed == CHANNELS.c.feed)
+        .where(GATEWAYS.c.organisation == organisation, CHANNELS.c.device.in_(sorted(devices)))
+        .order_by(CHANNELS.c.device, CHANNELS.c.feed, CHANNELS.c.slot)
+    )
     return [_channel(row) for row in db.execute(query).mappings()]
 
 
@@ -128,6 +142,7 @@ def line(
     marks = [(at // US_PER_MS, flags) for at, _, _, flags in rows if flags]
     return Line(
         channel=channel,
+        span=span,
         points=tuple(points),
         known=known,
         hold_ms=HOLDS * channel.interval_ms,
@@ -161,6 +176,7 @@ def _line_of_hours(db: Connection, channel: Channel, span: Interval) -> Line:
             thin.append(Interval(max(begin, span.from_ms), begin + HOUR_MS))
     return Line(
         channel=channel,
+        span=span,
         points=tuple(points),
         known=tuple(points),
         hold_ms=max(2 * HOUR_MS, HOLDS * channel.interval_ms),

@@ -127,3 +127,14 @@ ZONES: Final = Table(
     Column("feed", Text),
     Column("device", Text),
 )
+# Why a consignment was released or rejected: the chain has the salted digest.
+REASONS: Final = Table(
+    "reasons",
+    OFFICE,
+    Column("consignment", Text, primary_key=True),
+    Column("salt", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    big("decision", nullable=False),
+    big("at_ms", nullable=False),
+)

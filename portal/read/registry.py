@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from portal.read import gateways, organisations, readings, traces
+from portal.read import consignments, gateways, organisations, readings, traces
 from portal.read.tables import Projection
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     organisations.PROJECTION,
     gateways.PROJECTION,
     readings.PROJECTION,
+    consignments.PROJECTION,
     traces.PROJECTION,
 )

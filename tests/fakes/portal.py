@@ -9,8 +9,10 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from consortium.transaction import KIND_ACCEPT_LEG, KIND_CONSIGNMENT, KIND_HAND_OVER
 from consortium.wire import Submitted
 from ledger.entry import KIND_DESCRIPTOR, KIND_POSITION, KIND_TELEMETRY, GTime
+from logistics.hand_over import HandOver
 from logistics.reading import Descriptor, Position, Telemetry
 from portal.access import Role, Viewer
 from portal.accounts.pages import who_asks
@@ -37,11 +39,11 @@ class FakeDoor:
         self.submitted: list[bytes] = []
         self.answer = Submitted(tx_id=b"x" * 32, code=0, height=7, item_codes=(), text="")
 
-    async def party_id(self) -> bytes:
-        return OURS
-
     async def chain_part(self, keys: Sequence[bytes]) -> bytes:
         return b"".join(keys)[:8]
+
+    async def party_id(self) -> bytes:
+        return OURS
 
     async def submit(self, transaction: bytes) -> Submitted:
         self.submitted.append(transaction)
@@ -111,6 +113,32 @@ def two_organisations() -> list[Item]:
         accepted([2, THEIR_FEED, THEIRS, -8, b"spki", 1, b"h" * 32, "rival-room"]),
         readings_run(OUR_FEED, "probe-1", [4_000, 4_100, 9_500]),
         readings_run(THEIR_FEED, "rival-probe", [1_000]),
+    ]
+
+
+CARRIER = b"c" * 16
+CONSIGNMENT = b"\x01" * 16
+
+
+def a_consignment(consignee: bytes = CARRIER) -> list[Item]:
+    """A consignment of ours, 2 to 8 degrees, in one leg of a carrier who has not accepted it."""
+    body = [1, CONSIGNMENT, 1, b"d" * 32, [2_000, 8_000], [[CARRIER, ["probe-1"]]], consignee]
+    record = [KIND_CONSIGNMENT, CONSIGNMENT, 1, b"d" * 32, OURS]
+    return [
+        accepted([1, CARRIER, "Fjord Transport", -8, b"key3", 2]),
+        accepted(record, kind=KIND_CONSIGNMENT, body=body, time_ms=START_MS),
+    ]
+
+
+def handed_over(giver: bytes, taker: bytes, at_s: int, *, number: int = 0) -> list[Item]:
+    """The carrier accepts its leg, and takes the goods over."""
+    document = HandOver(
+        chain_id="wharf-test", consignment_id=CONSIGNMENT, number=number, giver=giver, taker=taker,
+        signed_ms=START_MS + at_s * 1000, pieces=24, seals=("S1",),
+    )  # fmt: skip  # one document
+    return [
+        accepted([KIND_ACCEPT_LEG, CONSIGNMENT, 1, 0, taker], kind=KIND_ACCEPT_LEG),
+        accepted([KIND_HAND_OVER, document.digest, document.encode(), []], kind=KIND_HAND_OVER),
     ]
 
 

@@ -16,10 +16,12 @@ from portal.app import make_portal
 from portal.office.tables import ZONES
 from portal.parts import Parts
 from tests.fakes.portal import (
+    CONSIGNMENT,
     OUR_FEED,
     OURS,
     START_MS,
     THEIRS,
+    a_consignment,
     make_fake_parts,
     sign_in,
     two_organisations,
@@ -32,6 +34,10 @@ LEFT_OUT = {"/events", "/sign-out"}
 # is not here fails the test.
 VICTIMS: dict[str, str] = {
     "/language/{code}": "/language/zh",
+    "/consignments/{consignment}": "/consignments/{consignment}",
+    "/consignments/{consignment}/chart.json": "/consignments/{consignment}/chart.json",
+    "/consignments/{consignment}/export.{form}": "/consignments/{consignment}/export.csv",
+    "/consignments/{consignment}/decision": "/consignments/{consignment}/decision",
     "/alerts/{alert_id}/acknowledge": "/alerts/{alert}/acknowledge",
     "/warehouse/plan/{zone_id}/remove": "/warehouse/plan/{zone}/remove",
     "/people/{person_id}/code": "/people/{person}/code",
@@ -77,7 +83,9 @@ def _routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
     return make_fake_parts(
-        tmp_path, items=two_organisations(), clock_ms=lambda: START_MS + 3_600_000
+        tmp_path,
+        items=[*two_organisations()[:4], *a_consignment(), *two_organisations()[4:]],
+        clock_ms=lambda: START_MS + 3_600_000,
     )
 
 
@@ -98,6 +106,7 @@ def names(parts: Parts) -> dict[str, str]:
         "token": parts.accounts.tokens(viewer)[0].id,
         "alert": desk.alerts(viewer)[0]["id"],
         "zone": zone,
+        "consignment": CONSIGNMENT.hex(),
     }
 
 
@@ -161,5 +170,5 @@ def test_whom_it_belongs_to_sees_every_page(parts: Parts, names: dict[str, str])
         if method == "GET" and path not in LEFT_OUT:
             found[path] = ask(client, method, address(path, names))[0]
     assert [path for path, status in found.items() if status >= 500] == []
-    pages = ("/warehouse", "/alerts", "/sensors", "/people", "/account")
+    pages = ("/warehouse", "/consignments", "/alerts", "/sensors", "/people", "/account")
     assert {status for path, status in found.items() if path.startswith(pages)} == {200}

@@ -1,0 +1,1 @@
+"""The manager's pages: consignments at risk first, and each with its evidence."""
