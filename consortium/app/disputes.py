@@ -78,10 +78,8 @@ def open_case(draft: Draft, transaction: Transaction, context: BlockContext) -> 
     bound, core = require_bound(draft, transaction, consignment_id)
     if bound.status not in (STATUS_BOUND, STATUS_DISPUTED):
         raise Refused(Code.CONSIGNMENT_STATE, "a verdict waits for its window, or is final")
-    if draft.get("case", consignment_id) is not None and bound.status == STATUS_DISPUTED:
-        known = proposal_of(draft, consignment_id)
-        if known is None or known.way != WAY_JUDGED:
-            return (Code.ACCEPTED,)
+    if bound.status == STATUS_DISPUTED and _is_open(draft, consignment_id):
+        return (Code.ACCEPTED,)
     try:
         decode_money(money, core)
     except RuleError as error:
@@ -104,6 +102,14 @@ def open_case(draft: Draft, transaction: Transaction, context: BlockContext) -> 
     put_status(draft, consignment_id, bound, status=STATUS_DISPUTED)
     draft.record(0, KIND_CASE, consignment_id, transaction.sender.id)
     return (Code.ACCEPTED,)
+
+
+def _is_open(draft: Draft, consignment_id: bytes) -> bool:
+    """Whether a case is open that no verdict was drawn from yet: nobody may begin it anew."""
+    case, known = draft.get("case", consignment_id), proposal_of(draft, consignment_id)
+    if case is None:
+        return False
+    return known is None or known.way != WAY_JUDGED or case[1] > known.proposed_ms
 
 
 def _targets(draft: Draft, bound: Bound) -> list[Target]:

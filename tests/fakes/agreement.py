@@ -74,6 +74,11 @@ class Agreement:
         self._anchored: int | None = None
         for name in (CARRIER, SHIPPER):
             assert self.code(admission(name)) == Code.ACCEPTED
+        self.enrol(trip)
+
+    def enrol(self, trip: Trip) -> None:
+        """Enrols a trip's gateway in the carrier's name; from then on it is `trip`."""
+        self.trip, self._anchored = trip, None
         devices = [
             [device, slot, sha256(encode(["descriptor", device])), START_MS]
             for device, slot in zip(trip.devices, trip.slots, strict=True)
@@ -149,7 +154,7 @@ class Agreement:
         """The whole evidence for the open case."""
         row = self.chain.row("case", CONSIGNMENT)
         assert row is not None
-        (target,) = targets_of(row)
+        (target,) = [item for item in targets_of(row) if item.feed_id == self.trip.feed_id]
         row_bound = self.chain.row("bound", CONSIGNMENT) or []
         wanted = gathering.Wanted(
             head=self.trip.head(),

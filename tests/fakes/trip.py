@@ -69,7 +69,7 @@ class Clock:
 
 
 class Trip:
-    """Probes named probe-0 ..., a reading each a minute; sealed when told."""
+    """Probes named probe-0 ... (or another prefix), a reading each a minute; sealed when told."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Trip:
         probes: int = 1,
         calibration: str | None = None,
         tracker: bool = False,
+        prefix: str = "probe",
     ) -> None:
         self.signer = signer(name)
         self.spki = self.signer.public_key_der()
@@ -94,7 +95,7 @@ class Trip:
         self._jseq = 0
         self._put(genesis)
         self._srcseq[CONTROL_SLOT] = 1
-        self.devices = [f"probe-{number}" for number in range(probes)]
+        self.devices = [f"{prefix}-{number}" for number in range(probes)]
         for number, device in enumerate(self.devices):
             self.describe(probe_slot(number), device, calibration=calibration)
         self.tracker = probe_slot(probes)

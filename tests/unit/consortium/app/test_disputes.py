@@ -490,6 +490,20 @@ def test_an_objection_opens_the_evidence_anew_and_each_party_has_one() -> None:
     assert made.send(KIND_OBJECT, [1, CONSIGNMENT, bytes(32)], CARRIER) == Code.CONSIGNMENT_STATE
 
 
+def test_nobody_gains_time_by_opening_a_case_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "BLOCKS_AT_ONCE", 9)
+    made = agreement(warm_trip())
+    made.judged()
+    assert made.send(KIND_OBJECT, [1, CONSIGNMENT, bytes(32)], CARRIER) == Code.ACCEPTED
+    assert made.open_case(CARRIER) == Code.ACCEPTED
+    first, second = made.parts()
+    assert made.give(first) == Code.ACCEPTED
+    before = made.chain.row("case", CONSIGNMENT)
+    assert made.open_case(CARRIER) == Code.ACCEPTED, "harmless"
+    assert made.chain.row("case", CONSIGNMENT) == before
+    assert made.give(second) == Code.ACCEPTED, "what was given stays given"
+
+
 def test_a_later_version_never_judges_what_is_bound_to_the_earlier_one() -> None:
     made = agreement(warm_trip())
     old = made.drafted
@@ -533,6 +547,43 @@ def test_evidence_begins_at_what_was_anchored_when_the_consignment_was_bound() -
     assert made.give(part) == Code.ACCEPTED
     assert made.judge() == Code.ACCEPTED
     assert made.verdict().outcome == Outcome.KEPT
+
+
+def two_trucks(order: str) -> Verdict:
+    """Goods with a probe on each of two gateways; evidence comes in this order, a part a letter."""
+    first, second = Trip(), Trip("trailer", prefix="trailer")
+    for trip in (first, second):
+        trip.drive(warm_trip(40 if trip is first else 50))
+    made = Agreement(first)
+    made.enrol(second)
+    assert made.register() == Code.ACCEPTED
+    end_ms = START_MS + first.clock.now_ms
+    assert made.bind(FROM_MS, end_ms, devices=["probe-0", "trailer-0"]) == Code.ACCEPTED
+    made.until(end_ms + MINUTE_MS + 60 * MINUTE_MS)
+    for trip in (first, second):
+        made.trip, made._anchored = trip, None
+        assert made.anchor() == Code.ACCEPTED
+        made.opened()
+    assert made.open_case() == Code.ACCEPTED
+    waiting = {}
+    for letter, trip in (("a", first), ("b", second)):
+        made.trip = trip
+        waiting[letter] = made.parts()
+    for letter in order:
+        assert made.give(waiting[letter].pop(0)) == Code.ACCEPTED
+    assert not waiting["a"] + waiting["b"]
+    assert made.judge() == Code.ACCEPTED
+    return made.verdict()
+
+
+def test_the_order_in_which_two_feeds_evidence_comes_changes_no_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gathering, "BLOCKS_AT_ONCE", 9)
+    verdicts = [two_trucks(order) for order in ("aabb", "bbaa", "abab", "baba")]
+    assert len({verdict.encode() for verdict in verdicts}) == 1
+    assert facts_of(verdicts[0])["warm_longest_ms"] == 50 * MINUTE_MS, "the worst probe counts"
+    assert [source[0] for source in verdicts[0].sources] == ["probe-0", "trailer-0"]
 
 
 # The same bytes everywhere ----------------------------------------------------------------------
