@@ -35,6 +35,7 @@ from portal.read.follower import Follower, clear_tables, make_tables
 from portal.read.organisations import id_of
 from portal.shell import make_shell
 from portal.tls import TlsFiles
+from portal.trace.sightings import WRITE_S, Sightings
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0
@@ -171,6 +172,7 @@ def serve(config: PortalConfig, listener: socket.socket) -> None:
             follower,
             lambda: every(LOOK_S, desk_of(parts).look),
             lambda: every(SEND_S, deliverer.send_due),
+            lambda: every(WRITE_S, Sightings(parts).write),
         )
         settings = uvicorn.Config(
             app,

@@ -115,3 +115,4 @@ LINKS: Final = Table(
     Column("language", Text),
     Column("organisation", Text, nullable=False),
 )
+SIGHTED: Final = Table("trace_sighted", OFFICE, Column("place", Text, primary_key=True))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from portal.read import consignments, gateways, organisations, readings, traces
+from portal.read import consignments, gateways, organisations, readings, sightings, traces
 from portal.read.tables import Projection
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
@@ -10,5 +10,6 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     gateways.PROJECTION,
     readings.PROJECTION,
     consignments.PROJECTION,
+    sightings.PROJECTION,
     traces.PROJECTION,
 )
