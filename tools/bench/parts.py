@@ -46,6 +46,7 @@ PARTS = (
         "chain",
         "four validators: transactions, heads, latency and proofs, beside CometBFT's kvstore",
     ),
+    Part("sync", "a backlog into a mirror, beside a plain stream of the same bytes"),
     Part("pages", "a month drawn, a live reading, 200 watching browsers"),
     Part("paths", "small paths of the ledger, beside what they cannot do without"),
 )
