@@ -1,4 +1,4 @@
-"""Many feeds at one machine: `python tools/many_feeds.py --feeds 10000`; figures of docs/scale.md.
+"""Many feeds at one machine: `python -m tools.many_feeds --feeds 10000`; figures of docs/scale.md.
 
 Each feed is a gateway's, sealed by the real sealer and taken through the real mirror into one
 store.
@@ -9,19 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from ledger.gossip import HAVE, message  # noqa: E402  # the tree must be found first
-from ledger.mirror import accept_block, accept_head, anchor_item  # noqa: E402
-from ledger.store import Store, Transaction  # noqa: E402
-from tests.unit.ledger.feed_builder import FeedBuilder, X  # noqa: E402
-from tests.unit.ledger.held_feed import parts_of  # noqa: E402
+from ledger.gossip import HAVE, message
+from ledger.mirror import accept_block, accept_head, anchor_item
+from ledger.store import Store, Transaction
+from tests.unit.ledger.feed_builder import FeedBuilder, X
+from tests.unit.ledger.held_feed import parts_of
 
 
 def taken(store: Store, builder: FeedBuilder) -> float:
