@@ -91,7 +91,7 @@ class Report:
 def check_folder(folder: Path) -> Report:
     """Checks a data folder: its `store` and `journal`, or a store itself.
 
-    Raises StoreError where the store cannot be opened, or is in use.
+    Raises StoreError where the store cannot be opened or read, or is in use.
     """
     inner = folder / "store"
     store = Store(inner if inner.is_dir() else folder)

@@ -148,9 +148,15 @@ class Store:
             self._undo = undo.pop_all()
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
-        """What `work` returns over one moment of the store. Keep it under a second."""
-        with self._env.begin(buffers=False) as txn:
-            return work(Transaction(txn, self._tables))
+        """What `work` returns over one moment of the store. Keep it under a second.
+
+        Raises StoreError where the file is so damaged that it has no way to what is asked.
+        """
+        try:
+            with self._env.begin(buffers=False) as txn:
+                return work(Transaction(txn, self._tables))
+        except lmdb.Error as error:
+            raise StoreError(f"the store cannot be read: {error}") from error
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         """Runs `work` on the writing thread in one synced transaction and waits for it.

@@ -131,3 +131,16 @@ def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
         store.write(lambda txn: txn.put("meta", b"schema", b"999"))
     with pytest.raises(StoreError, match="schema"):
         Store(tmp_path, map_bytes=MAP_BYTES)
+
+
+def test_a_file_that_lost_its_pages_is_an_error_of_the_store_and_not_of_its_engine(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path) as store:
+        store.write(lambda txn: [txn.put("heads", b"%d" % n, bytes(900)) for n in range(400)])
+        with (tmp_path / "data.mdb").open("r+b") as file:
+            size = file.seek(0, 2)
+            file.seek(2 * 4096)
+            file.write(b"\x00" * (size - 2 * 4096))
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.read(lambda txn: txn.damaged("heads"))
