@@ -137,7 +137,8 @@ def test_a_file_that_lost_its_pages_is_an_error_of_the_store_and_not_of_its_engi
     tmp_path: Path,
 ) -> None:
     with open_store(tmp_path) as store:
-        store.write(lambda txn: [txn.put("heads", b"%d" % n, bytes(900)) for n in range(400)])
+        for number in range(40):
+            store.write(lambda txn, key=b"%d" % number: txn.put("heads", key, bytes(900)))  # type: ignore[misc]  # a loop's value
         with (tmp_path / "data.mdb").open("r+b") as file:
             size = file.seek(0, 2)
             file.seek(2 * 4096)
