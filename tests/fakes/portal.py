@@ -91,12 +91,14 @@ def run(
     )
 
 
-def readings_run(feed: bytes, device: str, values: Sequence[int], *, step_s: int = 60) -> OpenedRun:
+def readings_run(
+    feed: bytes, device: str, values: Sequence[int], *, step_s: int = 60, first: int = 2
+) -> OpenedRun:
     """A block with a sensor's descriptor and readings, thousandths of a degree, and a position."""
     rows = [entry(KIND_DESCRIPTOR, SLOT, 1, descriptor(device))]
     rows += [
         entry(KIND_TELEMETRY, SLOT, index, celsius(value), at_s=index * step_s)
-        for index, value in enumerate(values, 2)
+        for index, value in enumerate(values, first)
     ]
     place = Position(lat_e7=599_000_000, lon_e7=107_000_000, fix=1).to_body()
     rows.append(entry(KIND_DESCRIPTOR, GPS, 9_000, descriptor(f"{device}-gps", "position")))

@@ -19,21 +19,28 @@ from portal.app import make_portal
 from portal.parts import Parts
 from portal.read.inputs import Item, OpenedRun
 from tests.fakes.portal import (
+    CARRIER,
     GPS,
     OUR_FEED,
+    OURS,
     SLOT,
     START_MS,
+    THEIRS,
+    a_consignment,
     accepted,
     celsius,
     descriptor,
     entry,
     feed_items,
+    handed_over,
     make_fake_parts,
     run,
     two_organisations,
 )
 
 DAY_MINUTES = 1440
+HANDED_S = 705 * 60
+TRUCK = b"u" * 16
 DEGREE = 10_000_000
 
 
@@ -66,8 +73,16 @@ def a_days_trip() -> list[Item]:
             fix=1,
         )
         rows.append(entry(KIND_POSITION, GPS, 9_001 + step, place.to_body(), at_s=step * 300))
+    on_the_way = [
+        row for row in rows if row.index != 1 and row.time.mono_us >= HANDED_S * 1_000_000
+    ]
+    names = [row for row in rows if row.kind == KIND_DESCRIPTOR]
+    truck = accepted([2, TRUCK, CARRIER, -8, b"spki", 1, b"h" * 32, "truck"])
+    goods = [*a_consignment(THEIRS), truck, *handed_over(OURS, CARRIER, HANDED_S)]
+    goods.append(run(TRUCK, 1, [*names, *on_the_way]))
     anchored = accepted([4, OUR_FEED, 0, 1, 99, b"r" * 32, b"b" * 32, b"d" * 32], kind=4)
-    return [*two_organisations()[:4], run(OUR_FEED, 1, rows), anchored, later_readings(2, 1440, 90)]
+    parties = two_organisations()[:4]
+    return [*parties, *goods, run(OUR_FEED, 1, rows), anchored, later_readings(2, 1440, 90)]
 
 
 def later_readings(height: int, first_minute: int, count: int, milli: int = 4_200) -> OpenedRun:

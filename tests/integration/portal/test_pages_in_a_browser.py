@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from portal.access import Role
-from tests.fakes.portal import OUR_FEED, OURS, START_MS
+from tests.fakes.portal import CONSIGNMENT, OUR_FEED, OURS, START_MS
 from tests.fakes.served import Served, a_days_trip, later_readings, served
 
 AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
@@ -21,7 +21,18 @@ CHROMIUM = "/usr/bin/chromium"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 DAY = f"from={START_MS}&to={START_MS + 1_530 * 60_000}&low=2&high=8"
 PROBE = f"/sensors/{OUR_FEED.hex()}/probe-1?{DAY}"
-PAGES = ("/warehouse", "/alerts", "/alerts/settings", "/sensors", PROBE, "/people", "/account")
+GOODS = f"/consignments/{CONSIGNMENT.hex()}"
+PAGES = (
+    "/warehouse",
+    "/consignments",
+    GOODS,
+    "/alerts",
+    "/alerts/settings",
+    "/sensors",
+    PROBE,
+    "/people",
+    "/account",
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +82,7 @@ def test_every_page_fits_says_nothing_in_the_console_and_has_no_serious_finding(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     for path in PAGES:
         page.goto(site.address + path)
-        if path == PROBE:
+        if path in (PROBE, GOODS):
             page.wait_for_selector("[data-drawn]")
         wide = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
@@ -102,6 +113,29 @@ def test_chart_table_and_way_are_reached_by_keyboard_alone(site: Served, browser
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.locator(".table tbody tr").count() > 500
+    context.close()
+
+
+def test_the_manager_sees_risk_first_whose_minutes_and_one_cursor_for_chart_and_map(
+    site: Served, browser: Browser
+) -> None:
+    context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]  # typed dicts
+    page = enter(site, context)
+    page.goto(f"{site.address}/consignments")
+    assert page.locator("h1").inner_text().strip().startswith("1 of 1")
+    page.locator("tbody tr.risk a").first.click()
+    page.wait_for_selector("[data-drawn]")
+    assert ["Cold Store Ltd", "Fjord Transport"] == page.locator(".holders span").all_inner_texts()
+    assert "Fjord Transport" in page.get_by_text("Whose minutes").locator("..").inner_text()
+    assert "both sides" in page.locator("table", has_text="Changes of hands").inner_text()
+    page.locator(".chart").focus()
+    page.keyboard.press("Home")
+    first = page.locator(".readout").inner_text()
+    box = page.locator("canvas.map").bounding_box()
+    assert box is not None
+    for share in range(5, 96, 5):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * share / 100)
+    assert page.locator(".readout").inner_text() != first  # the map moved the chart's cursor
     context.close()
 
 

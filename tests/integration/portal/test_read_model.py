@@ -14,11 +14,18 @@ from portal.read.database import open_database, sqlite_url
 from portal.read.follower import apply_items, clear_tables, cursor_of, make_tables
 from portal.read.inputs import Item
 from tests.fakes.portal import (
+    CARRIER,
+    CONSIGNMENT,
     OUR_FEED,
+    OURS,
     SLOT,
+    THEIRS,
+    a_consignment,
     accepted,
     celsius,
     entry,
+    handed_over,
+    readings_run,
     run,
     two_organisations,
 )
@@ -46,7 +53,11 @@ def items() -> list[Item]:
     ]
     anchored = accepted([4, OUR_FEED, 0, 2, 99, b"r" * 32, b"b" * 32, b"d" * 32], kind=4)
     broken = accepted([1, OUR_FEED], kind=1)
-    return [*two_organisations(), late, anchored, run(OUR_FEED, 3, more), broken]
+    goods = [*a_consignment(), *handed_over(OURS, CARRIER, 90)]
+    granted = accepted([23, CONSIGNMENT, THEIRS, 5, None], kind=23)
+    goods += [granted, readings_run(OUR_FEED, "probe-1", [9_900], first=500)]
+    closed = accepted([22, CONSIGNMENT, 2, b"d" * 32, OURS], kind=22)
+    return [*two_organisations(), *goods, closed, late, anchored, run(OUR_FEED, 3, more), broken]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -74,9 +85,18 @@ def test_a_model_kept_piece_by_piece_equals_one_that_is_made_anew_at_once(
     assert kept == rows_by_table(engine)
     with engine.connect() as db:
         assert numbered[-1][0] == cursor_of(db)
-    assert {"readings", "hours", "gaps", "alarms", "conditions", "unread", "gateways"} <= {
-        name for name, rows in kept.items() if rows
-    }
+    assert {
+        "readings",
+        "hours",
+        "gaps",
+        "alarms",
+        "conditions",
+        "unread",
+        "gateways",
+        "consignments",
+        "consignment_grants",
+        "custody",
+    } <= {name for name, rows in kept.items() if rows}
     # One engine may hold the read model of another: the rows are the same, not only alike.
     other = open_database(sqlite_url(tmp_path / "other.sqlite"))
     make_tables(other)
