@@ -16,8 +16,12 @@ from logistics.errors import IdentifierError, LogisticsError
 from logistics.identifiers import require_check_digit
 from logistics.moments import MomentError, parse_moment
 
-COLUMNS: Final = ("consignment", "sscc", "carrier", "from", "to", "pickup", "delivery")
+COLUMNS: Final = (
+    "consignment", "sscc", "carrier", "consignee", "from", "to", "pickup", "delivery",
+)  # fmt: skip  # the header as it stands in a file
 LIMIT_COLUMNS: Final = ("low", "high")
+MAY_COLUMNS: Final = (*LIMIT_COLUMNS, "devices")
+DEVICES_MAX, DEVICE_ID_BYTES_MAX = 64, 256
 ROWS_MAX, FAULTS_MAX, TEXT_CHARS_MAX = 10_000, 100, 80
 FILE_CHARS_MAX: Final = 4_000_000
 CELSIUS_MILLI_MAX: Final = 1_000_000
@@ -44,12 +48,17 @@ class TableError(LogisticsError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedConsignment:
     """A consignment of a table. Planned times: ms since 1970; limits: thousandths of a degree
-    Celsius, None where the table gives none; units: SSCCs of 18 digits in the table's order.
+    Celsius, None where the table gives none; units: SSCCs of 18 digits in the table's order;
+    carrier, consignee: organisations' names; devices: ids of those that go with the goods, with
+    blanks between them in the table. row: its first one.
     """
 
+    row: int
     name: str
     units: tuple[str, ...]
     carrier: str
+    consignee: str
+    devices: tuple[str, ...]
     origin: str
     destination: str
     pickup_ms: int
@@ -124,7 +133,7 @@ def _header_faults(header: tuple[str, ...]) -> Iterator[Fault]:
         if name not in header:
             yield Fault(1, name, "the column is missing")
     for at, name in enumerate(header):
-        if name not in COLUMNS + LIMIT_COLUMNS:
+        if name not in COLUMNS + MAY_COLUMNS:
             yield Fault(1, name[:TEXT_CHARS_MAX], "no column has this name")
         elif name in header[:at]:
             yield Fault(1, name, "the column stands there twice")
@@ -155,19 +164,23 @@ def _consignment(row: _Row) -> tuple[PlannedConsignment | None, list[Fault]]:
     """The row's consignment without its units, or what is wrong with it."""
     faults = [
         Fault(row.number, field, f"not 1 to {TEXT_CHARS_MAX} printable characters")
-        for field in ("consignment", "carrier", "from", "to")
+        for field in ("consignment", "carrier", "consignee", "from", "to")
         if not (0 < len(row.cells[field]) <= TEXT_CHARS_MAX and row.cells[field].isprintable())
     ]
     pickup, delivery = (_moment(row, field, faults) for field in ("pickup", "delivery"))
     if pickup is not None and delivery is not None and delivery < pickup:
         faults.append(Fault(row.number, "delivery", "is before the pick-up"))
     limits = _limits(row, faults)
+    devices = _devices(row, faults)
     if faults or pickup is None or delivery is None:
         return None, faults
     made = PlannedConsignment(
+        row=row.number,
         name=row.cells["consignment"],
         units=(),
         carrier=row.cells["carrier"],
+        consignee=row.cells["consignee"],
+        devices=devices,
         origin=row.cells["from"],
         destination=row.cells["to"],
         pickup_ms=pickup,
@@ -188,6 +201,14 @@ def _moment(row: _Row, field: str, faults: list[Fault]) -> int | None:
     except (MomentError, OverflowError) as error:
         faults.append(Fault(row.number, field, str(error)))
         return None
+
+
+def _devices(row: _Row, faults: list[Fault]) -> tuple[str, ...]:
+    devices = tuple(row.cells.get("devices", "").split())
+    fit = all(len(d.encode(errors="replace")) <= DEVICE_ID_BYTES_MAX for d in devices)
+    if len(devices) > DEVICES_MAX or not fit or len(set(devices)) != len(devices):
+        faults.append(Fault(row.number, "devices", f"not at most {DEVICES_MAX} ids, each once"))
+    return devices
 
 
 def _limits(row: _Row, faults: list[Fault]) -> tuple[int, int] | None:

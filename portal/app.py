@@ -15,6 +15,7 @@ from portal import front
 from portal.access import Role, guard
 from portal.accounts import pages as accounts
 from portal.alerts import pages as alerts
+from portal.api import routes as api
 from portal.consignments import pages as consignments
 from portal.errors import FieldError, MissingError, TooManyError, VisitorError
 from portal.journey import pages as journey
@@ -38,6 +39,7 @@ ROOMS: Final[tuple[Callable[[Parts], APIRouter], ...]] = (
     epcis_api.routes,
     trace.routes,
     owner.routes,
+    api.routes,
 )
 # Rooms that have templates of their own below portal/<room>/templates.
 TEMPLATE_ROOMS: Final = ("accounts", "warehouse", "consignments", "alerts", "journey", "trace")

@@ -11,10 +11,11 @@ from logistics.consignment_table import (
     parse_consignments,
 )
 
-HEADER = "consignment,sscc,carrier,from,to,pickup,delivery,low,high"
+HEADER = "consignment,sscc,carrier,consignee,from,to,pickup,delivery,low,high,devices"
 # GS1's own examples of SSCCs.
 FIRST, SECOND = "106141412345678908", "340123450000000000"
-ROW = "C-1,{sscc},Swift,Grower,Shop,2026-11-23T10:00:00Z,2026-11-23T18:00:00+01:00,-18.5,2"
+PLAN = "2026-11-23T10:00:00Z,2026-11-23T18:00:00+01:00"
+ROW = f"C-1,{{sscc}},Swift,Corner Ltd,Farm,Shop,{PLAN},-18.5,2,probe-1 probe-2"
 GOOD = f"{HEADER}\n{ROW.format(sscc=FIRST)}\n{ROW.format(sscc=SECOND)}\n"
 
 
@@ -26,10 +27,13 @@ def faults(text: str) -> list[tuple[int, str]]:
 
 def test_rows_of_one_consignment_are_its_units() -> None:
     wanted = PlannedConsignment(
+        row=2,
         name="C-1",
         units=(FIRST, SECOND),
         carrier="Swift",
-        origin="Grower",
+        consignee="Corner Ltd",
+        devices=("probe-1", "probe-2"),
+        origin="Farm",
         destination="Shop",
         pickup_ms=1_795_428_000_000,
         delivery_ms=1_795_453_200_000,
@@ -59,6 +63,9 @@ def test_limits_may_be_left_out() -> None:
         ("Swift", "", (2, "carrier")),
         ("Swift", "S" * 81, (2, "carrier")),
         ("Shop", "Sh\x07op", (2, "to")),
+        ("probe-2", "probe-1", (2, "devices")),
+        ("probe-2", "p" * 257, (2, "devices")),
+        ("Corner Ltd", "", (2, "consignee")),
         ("low,high", "low,hgh", (1, "hgh")),
         ("low,high", "low,low", (1, "low")),
         ("consignment,", "number,", (1, "consignment")),

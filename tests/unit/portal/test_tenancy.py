@@ -46,6 +46,7 @@ VICTIMS: dict[str, str] = {
     "/sensors/{feed}/{device}/chart.json": "/sensors/{feed}/probe-1/chart.json",
     "/sensors/{feed}/{device}/export.{form}": "/sensors/{feed}/probe-1/export.csv",
     "/tokens/{token_id}/end": "/tokens/{token}/end",
+    "/api/consignments/{consignment}": "/api/consignments/{consignment}",
     "/epcis/capture/{job}": "/epcis/capture/ab",
     "/epcis/events/{event_id:path}": "/epcis/events/urn:uuid:1",
     "/epcis/queries/{name}": "/epcis/queries/mine",
@@ -137,7 +138,8 @@ def test_nobody_gets_past_the_guard_but_on_public_routes(
         if path in PUBLIC_ROUTES:
             continue
         status, text = ask(client, method, address(path, names))
-        if (method == "GET" and status != 303) or (method != "GET" and status != 401):
+        is_page = method == "GET" and not path.startswith("/api/")  # who asks in vain signs in
+        if status != (303 if is_page else 401):
             open_doors.append((method, path, status))
         assert [secret for secret in SECRETS if secret in text] == []
     assert open_doors == []

@@ -1,0 +1,1 @@
+"""What programs ask of the portal and tell it, with tokens."""
