@@ -38,6 +38,7 @@ _EXAMPLES = """examples:
   wharf chain localnet --home ~/net --organisations 4
   wharf chain backup --home ~/chain --output chain.backup
   wharf chain restore chain.backup --home ~/chain --height 1200
+  wharf chain verify --home ~/chain
   wharf chain application --home ~/chain --listen 0.0.0.0:7411
   wharf chain status --home ~/chain --json
 """
