@@ -171,3 +171,15 @@ def test_a_recall_over_a_hundred_thousand_items_takes_less_than_a_second() -> No
     took_s = time.perf_counter() - began
     assert 101_001 == len(found.things)
     assert took_s < 1
+
+
+def test_what_happens_to_a_holder_at_the_moment_of_unpacking_is_not_the_items() -> None:
+    events = [
+        packing(1, CASE, [ITEM]),
+        sighting(1, CASE),
+        sighting(8, CASE),
+        packing(8, CASE, [ITEM], "DELETE"),
+    ]
+    names = [step.event.event_id for step in Lineage.of(events).journey(ITEM)]
+    assert f"1-{CASE}-seen" in names
+    assert f"8-{CASE}-seen" not in names

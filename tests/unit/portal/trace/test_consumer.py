@@ -189,6 +189,15 @@ def test_a_strangers_claim_of_an_item_is_not_the_brands(parts: Parts, told: Test
     assert 404 == told.get(f"/item{other.path}").status_code
 
 
+def test_only_the_speakers_own_commitment_counts(parts: Parts, told: TestClient) -> None:
+    assert isinstance(parts.door, FakeDoor)
+    (said,) = [body[1] for kind, body, _ in parts.door.sent if kind == KIND_EVENTS]
+    feed_items(parts, [accepted([KIND_EVENTS, said[2], THEIRS])], first=600)
+    assert "1 of 3 steps are not on the chain yet" in page(told)
+    feed_items(parts, [accepted([KIND_EVENTS, said[2], OURS])], first=700)
+    assert "All steps are on the chain" in page(told)
+
+
 def test_private_events_are_not_on_the_page(parts: Parts, told: TestClient) -> None:
     owner, _ = sign_in(parts, OURS, Role.MANAGER)
     hidden = event(9, epcList=[ITEM.uri], bizStep="dispensing")
