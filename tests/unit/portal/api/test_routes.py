@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from consortium.errors import ChainUnavailableError
-from consortium.transaction import KIND_CONSIGNMENT
+from consortium.transaction import KIND_CONSIGNMENT, NONCE_BYTES
 from consortium.wire import Submitted
 from portal.access import Role
 from portal.api.planned import PLANNED
@@ -101,6 +101,7 @@ def test_a_table_is_taken_whole_and_sent_with_a_salted_digest(
     legs = [[CARRIER, ["probe-1"]]]
     wanted = [1, bytes.fromhex(row.id), 1, digest, [2_000, 8_000], legs, THEIRS]
     assert (wanted, row.nonce) == sent[0][1:]
+    assert [(NONCE_BYTES, 2)] == list({(len(n), len({m for *_, m in sent})) for *_, n in sent})
     assert {"A": "sent", "B": "sent"} == states(client)
 
 
