@@ -11,13 +11,16 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from consortium.transaction import KIND_CONSIGNMENT
 from ledger.entry import KIND_DESCRIPTOR, KIND_TELEMETRY
 from portal.access import Role
 from portal.read.inputs import Item, OpenedRun
 from tests.fakes.portal import (
+    CARRIER,
     OUR_FEED,
     OURS,
     START_MS,
+    accepted,
     celsius,
     descriptor,
     entry,
@@ -31,6 +34,7 @@ from tools.bench.session import BenchError, Session
 SENSORS, MINUTES = 50, 31 * 1440
 BLOCK_MINUTES = 6 * 60
 WATCHERS = 200
+CONSIGNMENTS = 10_000
 CHROMIUM = "/usr/bin/chromium"
 AUDIENCE = 1 << 16
 MONTH_MS = MINUTES * 60_000
@@ -49,8 +53,19 @@ def month() -> Iterator[Item]:
         for slot in range(1, SENSORS + 1)
     ]
     yield run(OUR_FEED, 0, names)
+    yield from consignments()
     for height, first in enumerate(range(0, MINUTES, BLOCK_MINUTES), 1):
         yield block(height, range(first, min(first + BLOCK_MINUTES, MINUTES)))
+
+
+def consignments() -> Iterator[Item]:
+    """Ten thousand consignments under way, each of a device that nothing else names."""
+    for number in range(CONSIGNMENTS):
+        id_ = number.to_bytes(16)
+        leg = [CARRIER, [f"far-probe-{number}"]]
+        body = [1, id_, 1, b"d" * 32, [2_000, 8_000], [leg], CARRIER]
+        record = [KIND_CONSIGNMENT, id_, 1, b"d" * 32, OURS]
+        yield accepted(record, kind=KIND_CONSIGNMENT, body=body)
 
 
 def block(height: int, minutes: range) -> OpenedRun:
@@ -161,12 +176,15 @@ def measure(session: Session) -> list[Figure]:
     with served(session.fresh_folder("pages"), items, now_ms=end) as site:
         del items
         with chromium(site) as page:
-            drawn, empty, live, first, bare = [], [], [], [], []
+            drawn, empty, live, bare = [], [], [], []
+            first, risk = [], []
+            page_ms(site, page, "/consignments")  # templates are compiled once
             for number in range(session.repeats):
                 drawn.append(drawn_ms(page, site, from_ms=START_MS, to_ms=end))
                 empty.append(drawn_ms(page, site, from_ms=end + MONTH_MS, to_ms=end + 2 * MONTH_MS))
                 live.append(live_ms(page, site, MINUTES + 10 + number))
                 first.append(page_ms(site, page, "/warehouse"))
+                risk.append(page_ms(site, page, "/consignments"))
                 bare.append(page_ms(site, page, "/healthz"))
         lags, grown = asyncio.run(watched(site, session.repeats))
     watchers = f"{WATCHERS} watching browsers: a change told to the last"
@@ -177,6 +195,8 @@ def measure(session: Session) -> list[Figure]:
         Figure(name="a followed reading drawn anew", unit="ms", ours=tuple(live),
                peer="a page over HTTP", theirs=tuple(first), goal=at_most(2000)),
         Figure(name="the warehouse's first page", unit="ms", ours=tuple(first),
+               peer="an empty answer", theirs=tuple(bare), goal=at_most(100)),
+        Figure(name="the manager's first page at 10,000 consignments", unit="ms", ours=tuple(risk),
                peer="an empty answer", theirs=tuple(bare), goal=at_most(100)),
         Figure(name=watchers, unit="ms", ours=tuple(lags), peer="an empty answer",
                theirs=tuple(bare), goal=at_most(2000), note=memory),
