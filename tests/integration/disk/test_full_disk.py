@@ -5,6 +5,7 @@ goes on by itself once there is room.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -25,6 +26,8 @@ from tests.integration.disk.box import UNKEPT, Session, differences, held, make_
 from tests.integration.disk.small_disk import SmallDisk
 
 MANY = 3000  # readings whose block needs new room in the store
+# Values in a row would take next to no room: a run is held by columns, of differences.
+SCATTERED = random.Random(7).sample(range(1_000, 1_000_000_000), 2 * MANY)
 SLACK_US = 50_000
 LIMIT_S = 20.0
 
@@ -210,13 +213,13 @@ async def test_a_full_map_stops_blocks_and_keeps_every_entry(
     with monkeypatch.context() as small:
         small.setitem(options, "map_bytes", 96 << 10)
         async with session(config) as box:
-            await box.take(*range(MANY))
+            await box.take(*SCATTERED)
             cutting = asyncio.create_task(box.block())
             await until(lambda: "store full" in faults(box), "the fault")
-            await box.take(*range(MANY, MANY + 20))
+            await box.take(*range(20))
             cutting.cancel()
     async with session(config) as box:
-        assert set(range(MANY + 20)) == held(box.parts).values.keys()
+        assert {*SCATTERED, *range(20)} == held(box.parts).values.keys()
         await box.block()
         assert 0 == len(box.parts.intake.pending)
     assert differences(config.data_dir) == []
