@@ -9,9 +9,10 @@ digest may leave it here. Only the gateway that it is meant for gets it: it asks
     answer  = [ text, chain part with the states "configuration" and "gateway" of the feed ]
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
-from consortium.errors import MalformedError, RefusedError
+from consortium.errors import MalformedError, NotYetProvenError, RefusedError
 from consortium.file_keys import FileSigner
 from consortium.transaction import (
     KIND_CONFIGURATION,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:  # a gateway reads configurations, and need not load gRPC for 
     from consortium.client import ChainClient
 
 TEXT_BYTES_MAX: Final = 256 << 10
+PROVEN_S_MAX: Final = 20.0
+PROVEN_RETRY_S: Final = 0.2
 TYP_REQUEST: Final = "application/wharf-configuration+cose"
 TOPIC_CONFIGURATION: Final = 1
 NOT_AFTER_AHEAD: Final = 10_000
@@ -80,12 +83,25 @@ async def signed_request(signer: Signer, *, feed_id: bytes, chain_id: str, nonce
     return sign1_encode(protected=protected, payload=payload, signature=signature)
 
 
+async def proven_state(client: "ChainClient", key: bytes) -> bytes:
+    """The chain part with this key, asked again while no header carries the newest state yet."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + PROVEN_S_MAX
+    while True:
+        try:
+            return await client.chain_part([], [key])
+        except NotYetProvenError:
+            if loop.time() >= deadline_s:
+                raise
+            await asyncio.sleep(PROVEN_RETRY_S)
+
+
 async def newest_version(
     client: "ChainClient", feed_id: bytes, *, genesis_sha256: bytes
 ) -> tuple[int, bytes] | None:
     """(version, digest) of a gateway's newest configuration, proven; None where it has none."""
     key = configuration_key(feed_id)
-    part = decode_chain_part(await client.chain_part([], [key]))
+    part = decode_chain_part(await proven_state(client, key))
     return newest(verify_chain_part(part, trusted_genesis_sha256=genesis_sha256).states[key])
 
 

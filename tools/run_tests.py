@@ -69,10 +69,14 @@ def has_tests(folder: Path) -> bool:
     return any(folder.rglob("test_*.py"))
 
 
-def unit_part() -> Part:
-    """Return the part that stays quick: unit tests and the tests of the tree itself."""
+def unit_parts() -> Iterator[Part]:
+    """Yield the parts that stay quick: one for each package, and the tests of the tree itself."""
+    # The longest, the pages', first: both lanes then end at about the same time.
+    for path in sorted((TESTS / "unit").iterdir(), reverse=True):
+        if path.is_dir() and has_tests(path):
+            yield Part(f"unit: {path.name}", paths=(str(path.relative_to(ROOT)),))
     files = sorted(str(path.relative_to(ROOT)) for path in TESTS.glob("test_*.py"))
-    return Part("unit", paths=("tests/unit", *files))
+    yield Part("unit: the tree", paths=tuple(files))
 
 
 def slow_parts() -> Iterator[Part]:
@@ -86,7 +90,7 @@ def slow_parts() -> Iterator[Part]:
 
 def parts_for(goal: str) -> list[Part]:
     """Return the parts of `check`, or of `test`, which begins with all of `check`."""
-    quick = [*STATIC, unit_part()]
+    quick = [*STATIC, *unit_parts()]
     return quick if goal == "check" else [*quick, *slow_parts()]
 
 
@@ -146,7 +150,7 @@ def run_part(part: Part, scratch: Path) -> Outcome:
 
 
 def run_parts(parts: Sequence[Part], scratch: Path) -> list[Outcome]:
-    """Run the quick parts one by one, then the slow ones, which mostly wait, two at a time."""
+    """Run what wants the machine for itself one by one, then the others, two at a time."""
     alone = [part for part in parts if ":" not in part.name or part.name in ALONE]
     outcomes = [run_part(part, scratch) for part in alone]
     with ThreadPoolExecutor(max_workers=LANES) as lanes:

@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from consortium.client import ChainClient
 from consortium.configuration_shelf import ConfigurationShelf
 from consortium.configurations import (
     TEXT_BYTES_MAX,
     decode_notice,
+    proven_state,
     signed_request,
 )
 from consortium.errors import MalformedError, NotYetProvenError
@@ -22,6 +24,7 @@ from ledger.hashing import sha256
 from ledger.signing import PublicKey
 from ledger.store import Store
 from tests.fakes.small_chain import CHAIN_ID, signer
+from tests.fakes.virtual_time import virtual_time
 
 FEED_ID, TEXT = b"f" * 16, b"[seal]\ncount = 9\n"
 OWN = signer("gateway")
@@ -43,6 +46,26 @@ class Chain:
     async def chain_part(self, selectors: object, keys: list[bytes]) -> bytes:
         assert sorted(keys) == keys
         return b"part"
+
+
+class LateChain:
+    """A machine whose newest state no header carries yet, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def chain_part(self, selectors: object, keys: list[bytes]) -> bytes:
+        self.times -= 1
+        if self.times >= 0:
+            raise NotYetProvenError("no signed header carries the newest state yet")
+        return b"part"
+
+
+@virtual_time
+async def test_a_state_that_is_not_proven_yet_is_asked_for_again_within_a_bound() -> None:
+    assert b"part" == await proven_state(cast("ChainClient", LateChain(3)), b"key")
+    with pytest.raises(NotYetProvenError):
+        await proven_state(cast("ChainClient", LateChain(10_000)), b"key")
 
 
 def key_of(feed_id: bytes) -> PublicKey | None:
