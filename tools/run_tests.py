@@ -150,12 +150,22 @@ def run_part(part: Part, scratch: Path) -> Outcome:
 
 
 def run_parts(parts: Sequence[Part], scratch: Path) -> list[Outcome]:
-    """Run what wants the machine for itself one by one, then the others, two at a time."""
-    alone = [part for part in parts if ":" not in part.name or part.name in ALONE]
-    outcomes = [run_part(part, scratch) for part in alone]
-    with ThreadPoolExecutor(max_workers=LANES) as lanes:
-        slow = [part for part in parts if part not in alone]
-        return outcomes + list(lanes.map(lambda part: run_part(part, scratch), slow))
+    """Run static checks one by one, unit tests in lanes, what wants the machine for itself alone,
+    and the others in lanes.
+
+    Unit tests come first also because they leave the modules compiled behind them.
+    """
+    static = [part for part in parts if ":" not in part.name]
+    unit = [part for part in parts if part.name.startswith("unit:")]
+    alone = [part for part in parts if part.name in ALONE]
+    slow = [part for part in parts if part not in (*static, *unit, *alone)]
+    with ThreadPoolExecutor(max_workers=1) as one, ThreadPoolExecutor(max_workers=LANES) as lanes:
+        groups = ((static, one), (unit, lanes), (alone, one), (slow, lanes))
+        return [
+            outcome
+            for group, workers in groups
+            for outcome in list(workers.map(lambda part: run_part(part, scratch), group))
+        ]
 
 
 def print_table(outcomes: Sequence[Outcome], seconds: float) -> None:
