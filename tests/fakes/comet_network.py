@@ -69,6 +69,10 @@ class Organisation:
             )
         return self
 
+    def last_words(self) -> str:
+        """The end of its log, for whoever has to find out why it is silent."""
+        return (self.home / "run.log").read_text(errors="replace")[-1500:]
+
     def until_listening(self) -> "Organisation":
         """Waits for the line that says so."""
         assert self._supervisor
@@ -231,7 +235,7 @@ class CometNetwork:
                         seen.append((status.height, status.app_hash, status.log_size))
             if len(seen) == len(who) and len(set(seen)) == 1 and seen[0][0] > 0:
                 return seen[0][1]
-            assert time.monotonic() < deadline, seen
+            assert time.monotonic() < deadline, (seen, [self[index].last_words() for index in who])
             await asyncio.sleep(0.2)
 
 
